@@ -1,0 +1,1 @@
+"""The services of the exchange, one package each, over `services.core`."""
