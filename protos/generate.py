@@ -1,7 +1,7 @@
 """Make Python modules and type stubs of protos/vigil/v1/*.proto under protos/gen, importable as `vigil.v1`.
 
-Does nothing when they are newer than every schema. Called by `make stubs` and by setup.py, so that an editable
-install and a wheel hold the same modules.
+Does nothing when they are newer than every schema. Called by `make stubs` and by setup.py, so that an
+editable install and a wheel hold the same modules.
 """
 
 import shutil
@@ -50,11 +50,13 @@ def run_protoc(schemas: list[Path]) -> None:
 
 
 def plugin(name: str) -> str:
-    """Path of a protoc plugin that was installed beside this interpreter, or found on PATH when built in isolation."""
+    """Path of a protoc plugin: beside this interpreter, or on PATH when the build is isolated."""
     beside = Path(sys.executable).parent / f"protoc-gen-{name}"
     found = str(beside) if beside.exists() else shutil.which(f"protoc-gen-{name}")
     if found is None:
-        raise SystemExit(f"protoc-gen-{name} is missing: install mypy-protobuf (it is in requirements/dev.txt)")
+        raise SystemExit(
+            f"protoc-gen-{name} is missing: install mypy-protobuf (it is in requirements/dev.txt)"
+        )
     return found
 
 

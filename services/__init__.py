@@ -1,1 +1,1 @@
-"""The services of the exchange, one package each, over `services.core`."""
+"""Vigil: services over one ordered log; see services/README.md."""

@@ -1,0 +1,1 @@
+"""What every service shares: numbers, messages, the log, the one loop. See services/README.md."""

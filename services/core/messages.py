@@ -1,0 +1,612 @@
+"""Every message inside the venue, defined once: what inboxes, ledger topics and feeds carry; it routes nothing (see topics.py).
+
+Wire form: MessagePack arrays `[tag, fields...]`. Tags are never reused, fields are only ever appended, with defaults. Commands are
+imperative and may be refused; events are past tense and are not. Units and signs are those of fixed.py.
+"""
+
+from enum import IntEnum
+from typing import TypeAlias
+
+import msgspec
+
+from services.core.fixed import (
+    AccountId,
+    Amount,
+    AssetId,
+    Fraction,
+    MarketId,
+    Milliseconds,
+    Price,
+    Size,
+    SubaccountId,
+)
+from services.core.markets import Asset, Market
+
+OrderId: TypeAlias = int
+"""market * 2^40 + counter of the market."""
+CommandId: TypeAlias = int
+"""Unsigned 64 bits, chosen by the client or the hash of the signed bytes and the index in the frame."""
+
+
+class Side(IntEnum):
+    """Side of an order: +1 buys, -1 sells, so that side * size is the change of the position."""
+
+    BUY = 1
+    SELL = -1
+
+
+class TimeInForce(IntEnum):
+    """What becomes of the part that does not trade at once."""
+
+    GTC = 0
+    IOC = 1
+    POST_ONLY = 2
+
+
+class OrderKind(IntEnum):
+    """Who sent an order: its account, or risk on behalf of the venue."""
+
+    CLIENT = 0
+    LIQUIDATION = 1
+
+
+class Outcome(IntEnum):
+    """What became of a command."""
+
+    REFUSED = 1
+    DONE = 2
+
+
+class Message(msgspec.Struct, array_like=True, frozen=True):
+    """Base of all messages."""
+
+
+# ---------------------------------------------------------------- every inbox
+
+
+class Genesis(Message, tag=1):
+    """First record of every inbox: what the venue is. `slots` maps the 4096 account slots to risk partitions."""
+
+    venue: str
+    generation: int
+    partitions: dict[str, int]
+    slots: list[int]
+    admin_keys: list[int]
+    rules: int = 1
+
+
+class Tick(Message, tag=2):
+    """Time went on and nothing else came; appended by the machine's own host."""
+
+
+class Continue(Message, tag=3):
+    """The machine has sliced work left; appended by its own host."""
+
+
+class Resumed(Message, tag=4):
+    """A process took the partition up; appended by its own host at start."""
+
+
+class ActivateRules(Message, tag=5):
+    """From here on `state.rules` is `rules`; sent when every instance runs the release that knows them."""
+
+    rules: int
+
+
+# ---------------------------------------------------------------- commands of clients and admins
+
+
+class CommandHeader(msgspec.Struct, array_like=True, frozen=True):
+    """Who asks, and until when: the natural key of a command is (account, command_id). Account 0 is the venue's admin."""
+
+    account: AccountId
+    key_id: int
+    command_id: CommandId
+    timestamp_ms: Milliseconds
+    window_ms: int
+
+
+class FrameSigned(Message, tag=10):
+    """The signed bytes of the commands that follow, kept for auditors; changes nothing."""
+
+    account: AccountId
+    key: bytes
+    frame: bytes
+    signature: bytes
+
+
+class OpenAccount(Message, tag=11):
+    """Open the account whose id is the first 54 bits of the BLAKE2b of `key`."""
+
+    header: CommandHeader
+    key: bytes
+
+
+class PlaceOrder(Message, tag=12):
+    """Place an order; price 0 with IOC is a market order, which risk gives the band's edge as protection price."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId
+    side: int
+    time_in_force: int
+    price: Price
+    size: Size
+    client_id: int = 0
+    reduce_only: bool = False
+
+
+class CancelOrder(Message, tag=13):
+    """Cancel by order id, or by the client's id when `order_id` is 0."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId
+    order_id: OrderId = 0
+    client_id: int = 0
+
+
+class Withdraw(Message, tag=14):
+    """Take money out of the venue."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+    address: str
+
+
+class FaucetDeposit(Message, tag=15):
+    """Ask a test venue for money."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+
+
+class ListAsset(Message, tag=16):
+    """Admin: list an asset; the same again changes nothing."""
+
+    header: CommandHeader
+    asset: Asset
+
+
+class ListMarket(Message, tag=17):
+    """Admin: list a market; the same again changes nothing."""
+
+    header: CommandHeader
+    market: Market
+
+
+class ContributeToFund(Message, tag=18):
+    """Admin: move the venue's own money from custody into an insurance fund."""
+
+    header: CommandHeader
+    group: str
+    asset: AssetId
+    amount: Amount
+
+
+class CommandResolved(Message, tag=19):
+    """The one result of a command: DONE, or REFUSED with its reason. An order's `order_id`, `filled` and `cash` are those at its answer."""
+
+    account: AccountId
+    command_id: CommandId
+    outcome: int
+    reason: int = 0
+    limit: int = 0
+    order_id: OrderId = 0
+    open_size: Size = 0
+    filled_size: Size = 0
+    expires_ms: Milliseconds = 0
+
+
+# ---------------------------------------------------------------- prices and the market's stream
+
+
+class PriceObserved(Message, tag=30):
+    """A source saw a price of an index, 1e-8 quote; natural key (source, observed_ms)."""
+
+    source: str
+    index: str
+    price: Price
+    observed_ms: Milliseconds
+
+
+class AssetListed(Message, tag=31):
+    """Settlement knows a new asset."""
+
+    asset: Asset
+
+
+class MarketListed(Message, tag=32):
+    """A market begins; it is halted until its first settlement mark."""
+
+    market: Market
+
+
+class SettlementMarked(Message, tag=33):
+    """A mark that goes down the market's stream; the first one opens the market."""
+
+    market: MarketId
+    mark_price: Price
+
+
+class FundingStepped(Message, tag=34):
+    """One funding step: each lot pays `payment_per_lot` (> 0: longs pay shorts). `rate` is for display."""
+
+    market: MarketId
+    step: int
+    payment_per_lot: Amount
+    rate: Fraction
+    at_ms: Milliseconds
+
+
+class MarksUpdated(Message, tag=35):
+    """Marks of one funding partition at one instant: (market, mark_price, index_price)."""
+
+    marks: list[tuple[MarketId, Price, Price]]
+
+
+class BookSampled(Message, tag=36):
+    """The book as matching saw a mark: 0 where a side is empty or too thin for the impact notional. Nobody pays by it."""
+
+    market: MarketId
+    best_bid: Price
+    best_ask: Price
+    impact_bid: Price
+    impact_ask: Price
+    last_price: Price
+    open_interest: Size
+
+
+# ---------------------------------------------------------------- risk and matching
+
+
+class OrderAdmitted(Message, tag=40):
+    """Risk holds margin for this order; `ref` is the subaccount's own counter."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    ref: int
+    side: int
+    time_in_force: int
+    price: Price
+    size: Size
+    reduce_only: bool
+    kind: int
+    adds_risk: bool
+
+
+class CancelRequested(Message, tag=41):
+    """Cancel one order, named by the subaccount's `ref`; `command_id` is answered."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    ref: int
+    command_id: CommandId
+
+
+class CancelAllRequested(Message, tag=42):
+    """Cancel every order of a subaccount in a market; answered by AllCancelled when done."""
+
+    subaccount: SubaccountId
+    market: MarketId
+
+
+class OrderRested(Message, tag=43):
+    """What did not trade at once rests in the book."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    ref: int
+    order_id: OrderId
+    remaining: Size
+
+
+class OrderFilled(Message, tag=44):
+    """One side of a trade. `size` is signed (the change of position), `cash` its cash flow; the other side books the opposite of both."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    ref: int
+    order_id: OrderId
+    trade_id: int
+    price: Price
+    size: Size
+    cash: Amount
+    is_maker: bool
+    remaining: Size
+
+
+class OrderCancelled(Message, tag=45):
+    """The rest of an order is gone."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    ref: int
+    order_id: OrderId
+    remaining: Size
+    reason: int
+    limit: int = 0
+    command_id: CommandId = 0
+
+
+class CancelRefused(Message, tag=46):
+    """There was no such open order when the cancel arrived."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    command_id: CommandId
+    reason: int
+
+
+class AllCancelled(Message, tag=47):
+    """Matching holds no order of the subaccount in the market any more."""
+
+    subaccount: SubaccountId
+    market: MarketId
+
+
+# ---------------------------------------------------------------- money between machines
+
+
+class DepositCredited(Message, tag=60):
+    """Settlement took money in for a subaccount."""
+
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+    deposit_id: int
+
+
+class WithdrawalRequested(Message, tag=61):
+    """Risk debited a withdrawal; settlement pays it or sends it back."""
+
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+    withdrawal_id: int
+    address: str
+
+
+class WithdrawalPaid(Message, tag=62):
+    """The money left the venue."""
+
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+    withdrawal_id: int
+
+
+class WithdrawalReturned(Message, tag=63):
+    """Custody could not pay; the money goes back."""
+
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+    withdrawal_id: int
+    reason: int
+
+
+class FundContributed(Message, tag=64):
+    """Money for the fund of (group, asset)."""
+
+    group: str
+    asset: AssetId
+    amount: Amount
+
+
+class DeficitReported(Message, tag=65):
+    """A liquidated subaccount lacks `amount`; the fund of (group, asset) answers."""
+
+    subaccount: SubaccountId
+    group: str
+    asset: AssetId
+    amount: Amount
+    deficit_id: int
+
+
+class DeficitCovered(Message, tag=66):
+    """The fund pays this part."""
+
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+    deficit_id: int
+
+
+class DeficitUncovered(Message, tag=67):
+    """The fund is empty; this part is unsettled debt of the subaccount (M-13)."""
+
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+    deficit_id: int
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+class Book(IntEnum):
+    """Where an amount stands (M-1). CLEARING, TRANSIT, FEES and FUND are house accounts."""
+
+    IDLE = 1
+    POSITION = 2
+    UNSETTLED = 3
+    CLEARING = 4
+    TRANSIT = 5
+    FEES = 6
+    FUND = 7
+    OUTSIDE = 8
+
+
+Leg: TypeAlias = tuple[int, int, int, int]
+"""(book, owner, asset, amount). Owner: a subaccount, a market for CLEARING, a service number for TRANSIT, 0 for FEES and OUTSIDE.
+An asset below zero is a market's size: -market, so that sizes balance as money does. POSITION cash stands with its subaccount."""
+
+
+class Posted(Message, tag=80):
+    """One ledger entry: its legs sum to zero per asset. `reference` says which fill, step or payment it was."""
+
+    kind: str
+    reference: int
+    at_ms: Milliseconds
+    legs: list[Leg]
+    group: str = ""
+
+
+# ---------------------------------------------------------------- to the feeds
+
+
+class AccountOpened(Message, tag=90):
+    """An account has its first key."""
+
+    account: AccountId
+    key_id: int
+
+
+class BalanceChanged(Message, tag=91):
+    """Balance of a subaccount after an event."""
+
+    subaccount: SubaccountId
+    asset: AssetId
+    idle: Amount
+    hold: Amount
+    unsettled: Amount
+    cause: str
+
+
+class PositionChanged(Message, tag=92):
+    """A position after an event; `basis` is the cash flow since entry."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    size: Size
+    cash: Amount
+    basis: Amount
+
+
+class OrderUpdated(Message, tag=93):
+    """An order of the account, after an event. `status` is an OrderStatus."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    order_id: OrderId
+    client_id: int
+    command_id: CommandId
+    side: int
+    price: Price
+    size: Size
+    remaining: Size
+    status: int
+    reason: int = 0
+
+
+class OrderStatus(IntEnum):
+    """Backpack's words: New, PartiallyFilled, Filled, Cancelled, Expired."""
+
+    NEW = 1
+    PARTIALLY_FILLED = 2
+    FILLED = 3
+    CANCELLED = 4
+    EXPIRED = 5
+
+
+class FillBooked(Message, tag=94):
+    """One fill of the account, with its fee."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    order_id: OrderId
+    client_id: int
+    trade_id: int
+    side: int
+    price: Price
+    size: Size
+    fee: Amount
+    is_maker: bool
+    kind: int
+
+
+class FundingPaid(Message, tag=95):
+    """One funding payment of a position; > 0 is paid by the account."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    step: int
+    payment: Amount
+
+
+class LiquidationStarted(Message, tag=96):
+    """A subaccount fell below maintenance margin: equity < maintenance_margin."""
+
+    subaccount: SubaccountId
+    equity: Amount
+    maintenance_margin: Amount
+
+
+class LiquidationEnded(Message, tag=97):
+    """The subaccount is above maintenance, or has nothing left; what the fund got or was asked for."""
+
+    subaccount: SubaccountId
+    contributed: Amount
+    deficit: Amount
+
+
+class TradeExecuted(Message, tag=98):
+    """A public trade."""
+
+    market: MarketId
+    trade_id: int
+    price: Price
+    size: Size
+    taker_side: int
+    kind: int
+    maker_order_id: OrderId
+    taker_order_id: OrderId
+
+
+class BookLevelChanged(Message, tag=99):
+    """A price level of the book now holds `size`, 0 for none."""
+
+    market: MarketId
+    side: int
+    price: Price
+    size: Size
+
+
+class FundChanged(Message, tag=100):
+    """Balance of a fund after an event."""
+
+    group: str
+    asset: AssetId
+    balance: Amount
+    change: Amount
+
+
+class WithdrawalSettled(Message, tag=101):
+    """What settlement did with a withdrawal: paid or returned."""
+
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+    withdrawal_id: int
+    reason: int = 0
+
+
+class Record(msgspec.Struct, array_like=True, gc=False):
+    """An inbox record as it stands in the log: `[message, source, seq, chain, origin_ms, trace]`.
+
+    `source` is the machine that wrote it ("matching/0") with its `seq` per destination; "" and 0 for what comes from outside, which
+    brings a natural key instead. `chain` is the chain before this record; the chain after it is the crc32 of the record's bytes.
+    `origin_ms` is the append time of the first record of the causal chain, 0 when this is the first.
+    """
+
+    message: Message
+    source: str = ""
+    seq: int = 0
+    chain: int = 0
+    origin_ms: Milliseconds = 0
+    trace: int = 0

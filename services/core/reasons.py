@@ -1,0 +1,110 @@
+"""Why something was refused: one enum, never renumbered, in the order of the checks; it does not decide anything.
+
+Each text names what was wrong; `{limit}` is the number that applies, which the refusal carries in the units of its field.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Reason(IntEnum):
+    """Numbers are for ever; the order is the precedence of the checks."""
+
+    NONE = 0
+    # who asks
+    MALFORMED = 1
+    UNKNOWN_KEY = 2
+    KEY_OF_ANOTHER_ACCOUNT = 3
+    INVALID_SIGNATURE = 4
+    UNAUTHORIZED = 5
+    # when
+    WINDOW_TOO_LONG = 10
+    OUTSIDE_WINDOW = 11
+    TOO_MANY_REQUESTS = 13
+    SYSTEM_LAGGING = 14
+    LATE = 15
+    # what
+    UNKNOWN_ACCOUNT = 20
+    UNKNOWN_ASSET = 21
+    UNKNOWN_MARKET = 22
+    ALREADY_LISTED = 23
+    INVALID_LISTING = 24
+    MARKET_HALTED = 25
+    INVALID_SUBACCOUNT = 26
+    # its numbers
+    INVALID_SIZE = 30
+    INVALID_PRICE = 31
+    INVALID_AMOUNT = 32
+    INVALID_ORDER = 33
+    DUPLICATE_CLIENT_ID = 34
+    OUTSIDE_BAND = 35
+    NO_MARK = 36
+    # its effects
+    TOO_MANY_ORDERS = 40
+    POSITION_LIMIT = 41
+    NUMBER_LIMIT = 42
+    ACCOUNT_LIQUIDATING = 43
+    INSUFFICIENT_MARGIN = 44
+    INSUFFICIENT_FUNDS = 45
+    # at matching
+    ORDER_NOT_OPEN = 50
+    POST_ONLY_WOULD_TAKE = 51
+    REDUCE_ONLY_NOT_REDUCED = 52
+    IMMEDIATE_OR_CANCEL = 53
+    FILL_OR_KILL = 54
+    SELF_TRADE = 55
+    CANCELLED_BY_CLIENT = 56
+    CANCELLED_BY_LIQUIDATION = 57
+    # custody
+    CUSTODY_SHORT = 60
+
+
+class Refusal(NamedTuple):
+    """A reason and the limit it applies; 0 where the text needs none."""
+
+    reason: Reason
+    limit: int = 0
+
+
+TEXT = {
+    Reason.NONE: "accepted",
+    Reason.MALFORMED: "the request cannot be read; see protos/ for what each field accepts",
+    Reason.UNKNOWN_KEY: "this key belongs to no account; open one with OpenAccount, signed by the key itself",
+    Reason.KEY_OF_ANOTHER_ACCOUNT: "another key already opened the account of this id; make a new key",
+    Reason.INVALID_SIGNATURE: "the signature does not verify; sign the exact bytes of `frame` with Ed25519",
+    Reason.UNAUTHORIZED: "the key may not do this; use a key with the needed scope",
+    Reason.WINDOW_TOO_LONG: "the window is outside 1 to {limit} ms",
+    Reason.OUTSIDE_WINDOW: "the timestamp is further from the venue's time than the window of {limit} ms; ask GetTime and sign again",
+    Reason.TOO_MANY_REQUESTS: "the rate limit of {limit} per second is used up; retry later",
+    Reason.SYSTEM_LAGGING: "the venue is {limit} ms behind; only cancels are taken until it has caught up",
+    Reason.LATE: "older than {limit} ms when it arrived; send it again if still wanted",
+    Reason.UNKNOWN_ACCOUNT: "no such account; open it with OpenAccount or by a deposit",
+    Reason.UNKNOWN_ASSET: "no such asset; see the list of assets",
+    Reason.UNKNOWN_MARKET: "no such market; see the list of markets",
+    Reason.ALREADY_LISTED: "listed already with other values; the same listing again changes nothing",
+    Reason.INVALID_LISTING: "the listing breaks a rule of services/core/markets.py (rule {limit})",
+    Reason.MARKET_HALTED: "the market is halted; it opens with its first mark",
+    Reason.INVALID_SUBACCOUNT: "subaccounts are 0 to {limit}",
+    Reason.INVALID_SIZE: "size must be a positive multiple of the lot and at most {limit}",
+    Reason.INVALID_PRICE: "price must be a positive multiple of the tick {limit}",
+    Reason.INVALID_AMOUNT: "amount must be positive and at most {limit}",
+    Reason.INVALID_ORDER: "these order fields do not go together",
+    Reason.DUPLICATE_CLIENT_ID: "an open order of this subaccount has the client id already",
+    Reason.OUTSIDE_BAND: "price is outside the band round the mark; the nearest accepted is {limit}",
+    Reason.NO_MARK: "the market has no fresh mark; wait for the next one",
+    Reason.TOO_MANY_ORDERS: "at most {limit} open orders per subaccount",
+    Reason.POSITION_LIMIT: "position and orders together may reach {limit}",
+    Reason.NUMBER_LIMIT: "a total would pass the largest number kept, {limit}",
+    Reason.ACCOUNT_LIQUIDATING: "the subaccount is being liquidated; wait until it is done",
+    Reason.INSUFFICIENT_MARGIN: "initial margin is not covered; missing {limit}",
+    Reason.INSUFFICIENT_FUNDS: "not enough to take out; available {limit}",
+    Reason.ORDER_NOT_OPEN: "no open order of this subaccount has the id",
+    Reason.POST_ONLY_WOULD_TAKE: "a post-only order would have traded at once; the best opposite price is {limit}",
+    Reason.REDUCE_ONLY_NOT_REDUCED: "nothing is left to reduce",
+    Reason.IMMEDIATE_OR_CANCEL: "the rest found nobody at this price",
+    Reason.FILL_OR_KILL: "not enough at this price to fill it whole",
+    Reason.SELF_TRADE: "it would have traded with an order of the same account",
+    Reason.CANCELLED_BY_CLIENT: "cancelled on request",
+    Reason.CANCELLED_BY_LIQUIDATION: "cancelled because the subaccount fell below maintenance margin",
+    Reason.CUSTODY_SHORT: "custody holds less than was asked; the money is back in the account",
+}

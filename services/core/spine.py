@@ -1,0 +1,308 @@
+"""The pure step of every machine: envelope, dedup, chain, time, timers, routing, digest (DESIGN.md 1); it does no I/O.
+
+`Engine.step` takes one inbox record and returns the records to append elsewhere, as bytes. Given the same inbox it returns the same
+bytes in any process, so a restart may emit again and receivers drop what they have.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Generic, TypeVar, cast
+from zlib import crc32
+
+import msgspec
+
+from services.core import messages as m
+from services.core.feeds import encode_digest, encode_event
+from services.core.fixed import Milliseconds, account_of, invariant, slot_of
+from services.core.markets import Market
+from services.core.timers import Timer, Timers
+from services.core.topics import DIGESTS, SERVICES, Hop, Key, hops_from, inputs, topic_of
+
+DIGEST_SIZE = 16
+DIGEST_EVERY = 1_000
+"""A digest is announced at each input offset that is a multiple of this."""
+
+
+class ChainBroken(Exception):
+    """A sender's history forked: the partition stops, whoever is right."""
+
+
+@dataclass(slots=True)
+class MachineState:
+    """What every machine's state has; the engine keeps it, the machine reads it and arms timers."""
+
+    now_ms: Milliseconds = 0
+    rules: int = 0
+    genesis: m.Genesis | None = None
+    timers: Timers = field(default_factory=Timers)
+    markets: dict[int, Market] = field(default_factory=dict)
+    rounds_since_resumed: int = 0
+
+
+S = TypeVar("S", bound=MachineState)
+
+
+def nothing_to_fire(_state: MachineState, _timer: Timer) -> list[m.Message]:
+    """Stand in for `fire` of a machine that arms no timers."""
+    return []
+
+
+def no_work(_state: MachineState) -> list[m.Message]:
+    """Stand in for `work` of a machine that never slices."""
+    return []
+
+
+@dataclass(frozen=True)
+class Machine(Generic[S]):
+    """A service as the engine sees it. `work` does one slice of postponed work and returns [] when there is none."""
+
+    service: str
+    state: type[S]
+    apply: Callable[[S, m.Record], list[m.Message]]
+    check_invariants: Callable[[S], None]
+    fire: Callable[[S, Timer], list[m.Message]] = nothing_to_fire
+    work: Callable[[S], list[m.Message]] = no_work
+    has_work: Callable[[S], bool] = lambda _state: False
+
+
+@dataclass(slots=True)
+class Peer:
+    """Last sequence number and chain of one direction between two machines."""
+
+    seq: int = 0
+    chain: int = 0
+
+
+@dataclass(slots=True)
+class Spine:
+    """The engine's own part of a snapshot."""
+
+    machine: str
+    position: int = 0
+    received: dict[str, Peer] = field(default_factory=dict)
+    sent: dict[str, Peer] = field(default_factory=dict)
+    digest: bytes = b""
+    last_input: bytes = b""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the step noticed, for metrics; not part of the state."""
+
+    applied: int = 0
+    duplicates: int = 0
+    early: int = 0
+    before_genesis: int = 0
+
+
+Output = tuple[str, int, bytes]
+"""(topic, partition, value)."""
+
+
+def fingerprint(value: bytes) -> bytes:
+    """Hash of one record, which ties a snapshot to its log."""
+    return blake2b(value, digest_size=DIGEST_SIZE).digest()
+
+
+def record_type(service: str) -> type[m.Record]:
+    """Record whose message is one of what the service reads, so that anything else does not decode."""
+    union = inputs(service)
+    kind = union[0]
+    for message in union[1:]:
+        kind = kind | message  # type: ignore[assignment]
+    return cast(
+        "type[m.Record]",
+        msgspec.defstruct(
+            f"{service}_Record",
+            [
+                ("message", kind),
+                ("source", str, ""),
+                ("seq", int, 0),
+                ("chain", int, 0),
+                ("origin_ms", int, 0),
+                ("trace", int, 0),
+            ],
+            array_like=True,
+            gc=False,
+        ),
+    )
+
+
+class Engine(Generic[S]):
+    """One partition of one machine: its state and the step that advances it."""
+
+    def __init__(self, machine: Machine[S], partition: int) -> None:
+        """Begin with an empty state, before the first record."""
+        self.machine = machine
+        self.partition = partition
+        self.name = f"{machine.service}/{partition}"
+        self.state = machine.state()
+        self.spine = Spine(self.name)
+        self.counters = Counters()
+        self.hops = hops_from(machine.service)
+        self.apply = machine.apply
+        self.decode = msgspec.msgpack.Decoder(record_type(machine.service)).decode
+        self.encode = msgspec.msgpack.Encoder().encode
+        self.outputs: list[Output] = []
+        self.choose: dict[Key, Callable[[m.Message], tuple[int, ...]]] = {
+            Key.SUBACCOUNT: lambda message: self.shard_of(account_of(message.subaccount)),  # type: ignore[attr-defined]
+            Key.ACCOUNT: lambda message: self.shard_of(message.account),  # type: ignore[attr-defined]
+            Key.MARKET: lambda message: (self.market_of(message).matching_partition,),
+            Key.FUNDING: lambda message: (self.market_of(message).funding_partition,),
+            Key.OWN: lambda _message: (self.partition,),
+            Key.ONE: lambda _message: (0,),
+        }
+
+    # -- one record -----------------------------------------------------------------------------------------------------
+
+    def step(self, offset: int, at_ms: Milliseconds, value: bytes) -> list[Output]:
+        """Advance by one inbox record and return what to append.
+
+        Raises   msgspec.DecodeError, ChainBroken, InvariantError or whatever a bug raises: the partition must stop
+        """
+        invariant(offset == self.spine.position, "inbox offsets are gapless")
+        record: m.Record = self.decode(value)
+        self.outputs = []
+        state = self.state
+        state.now_ms = max(state.now_ms, at_ms)
+        self.spine.position = offset + 1
+        self.spine.last_input = value
+        if state.genesis is None and type(record.message) is not m.Genesis:
+            self.counters.before_genesis += 1
+            return []
+        self.fire_timers()
+        if self.accept(record, value):
+            self.process(record, at_ms)
+        self.close_record(offset)
+        return self.outputs
+
+    def fire_timers(self) -> None:
+        """Fire what is due at `now`, in (time, kind, subject) order; each begins a causal chain of its own."""
+        state = self.state
+        while (timer := state.timers.pop_due(state.now_ms)) is not None:
+            self.emit(self.machine.fire(state, timer), state.now_ms, 0)
+
+    def accept(self, record: m.Record, value: bytes) -> bool:
+        """Whether the record is new: each machine's sequence goes up by one and its chain goes on; what comes from outside is not numbered."""
+        if not record.source:
+            return True
+        peer = self.spine.received.get(record.source)
+        if peer is None:
+            peer = self.spine.received[record.source] = Peer()
+        if record.seq <= peer.seq:
+            self.counters.duplicates += 1
+            if record.seq == peer.seq and crc32(value) != peer.chain:
+                msg = f"{self.name} has another record {record.seq} of {record.source}"
+                raise ChainBroken(msg)
+            return False
+        if record.seq > peer.seq + 1:
+            self.counters.early += 1
+            return False
+        if record.chain != peer.chain:
+            msg = f"{self.name} knows another history before record {record.seq} of {record.source}"
+            raise ChainBroken(msg)
+        peer.seq = record.seq
+        peer.chain = crc32(value)
+        return True
+
+    def process(self, record: m.Record, at_ms: Milliseconds) -> None:
+        """Apply one accepted record and do one slice of postponed work."""
+        state = self.state
+        self.counters.applied += 1
+        record.origin_ms = min(record.origin_ms or at_ms, state.now_ms)
+        match record.message:
+            case m.Tick() | m.Continue():
+                pass
+            case m.Resumed():
+                state.rounds_since_resumed = 0
+            case m.ActivateRules(rules):
+                state.rules = max(state.rules, rules)
+            case m.Genesis():
+                self.begin(record.message)
+            case _:
+                self.emit(self.apply(state, record), record.origin_ms, record.trace)
+        if self.machine.has_work(state):
+            self.emit(self.machine.work(state), state.now_ms, 0)
+
+    def begin(self, genesis: m.Genesis) -> None:
+        """Take the venue's constitution; the same again changes nothing."""
+        state = self.state
+        invariant(state.genesis is None or state.genesis == genesis, "an inbox has one genesis")
+        state.genesis = genesis
+        state.rules = max(state.rules, genesis.rules)
+
+    # -- outputs ----------------------------------------------------------------------------------------------------------
+
+    def emit(self, events: list[m.Message], origin_ms: Milliseconds, trace: int) -> None:
+        """Give each event to all its destinations."""
+        for event in events:
+            for hop in self.hops[type(event)]:
+                for partition in self.partitions(hop, event):
+                    self.send(hop, partition, event, origin_ms, trace)
+
+    def partitions(self, hop: Hop, event: m.Message) -> tuple[int, ...]:
+        """Partitions of the destination, by the hop's key."""
+        if hop.key is Key.ALL:
+            return tuple(range(self.genesis.partitions[hop.reader]))
+        return self.choose[hop.key](event)
+
+    def send(self, hop: Hop, partition: int, event: m.Message, origin_ms: Milliseconds, trace: int) -> None:
+        """Append one output: numbered per destination, chained, encoded once."""
+        topic = topic_of(hop)
+        destination = f"{topic}/{partition}"
+        peer = self.spine.sent.get(destination)
+        if peer is None:
+            peer = self.spine.sent[destination] = Peer()
+        peer.seq += 1
+        if topic.startswith("feed."):
+            value = encode_event(event, self.name, peer.seq, self.state.now_ms, origin_ms, trace)
+        else:
+            value = self.encode(m.Record(event, self.name, peer.seq, peer.chain, origin_ms, trace))
+            peer.chain = crc32(value)
+        self.outputs.append((topic, partition, value))
+
+    def close_record(self, offset: int) -> None:
+        """Advance the rolling digest over all outputs, and announce it now and then."""
+        if self.outputs:
+            values = b"".join(output[2] for output in self.outputs)
+            self.spine.digest = blake2b(self.spine.digest + values, digest_size=DIGEST_SIZE).digest()
+        if offset % DIGEST_EVERY == 0:
+            self.outputs.append(
+                (DIGESTS, 0, encode_digest(self.name, offset, self.spine.digest, self.state.now_ms))
+            )
+
+    # -- where things are ---------------------------------------------------------------------------------------------------
+
+    @property
+    def genesis(self) -> m.Genesis:
+        """The venue's constitution."""
+        invariant(self.state.genesis is not None, "genesis comes first")
+        return cast("m.Genesis", self.state.genesis)
+
+    def shard_of(self, account: int) -> tuple[int, ...]:
+        """Risk partition of an account."""
+        return (self.genesis.slots[slot_of(account)],)
+
+    def market_of(self, message: m.Message) -> Market:
+        """Market of a message, as listed; MarketListed brings it along."""
+        return message.market if isinstance(message, m.MarketListed) else self.state.markets[message.market]  # type: ignore[attr-defined]
+
+    # -- snapshots ------------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """State and spine as bytes."""
+        last = fingerprint(self.spine.last_input) if self.spine.position else b""
+        spine = Spine(
+            self.name, self.spine.position, self.spine.received, self.spine.sent, self.spine.digest, last
+        )
+        return self.encode((spine, self.state))
+
+    def restore(self, blob: bytes) -> None:
+        """Take the place of the engine that made the snapshot; `last_input` is then its fingerprint until the next step."""
+        self.spine, self.state = msgspec.msgpack.decode(blob, type=tuple[Spine, self.machine.state])  # type: ignore[name-defined]
+
+
+def machine_number(service: str) -> int:
+    """Number of a service as owner of a TRANSIT book."""
+    return SERVICES.index(service) + 1
