@@ -43,7 +43,7 @@ run: setup ## the exchange in one process on the embedded log, under ./run; opti
 run-kafka: setup tools ## the same services as processes on a real Kafka broker; options in ARGS
 	@$(PY) -m services.local run-kafka $(ARGS)
 
-test: setup tools ## every part of the test-suite, one after the other, with times
+test: setup ## every part of the test-suite, one after the other, with times
 	@$(PY) tests/run_parts.py $(ARGS)
 
 lint: setup ## ruff, mypy strict, import contracts

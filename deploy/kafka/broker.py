@@ -1,9 +1,9 @@
-"""Start and stop an Apache Kafka of our own: one or three KRaft nodes on 127.0.0.1, each broker and controller.
+"""Start and stop an Apache Kafka of our own: one or three KRaft nodes, broker and controller each.
 
     python deploy/kafka/broker.py start --brokers 3      stop      status
 
-Tests use `Cluster` directly, and kill, pause and restart its nodes. It does not create topics: a topic's partitions,
-replication and retention are decided by who owns it. Needs the jars that `make tools` fetches, and Java 17.
+Tests use `Cluster` directly, and kill, pause and restart its nodes. It does not create topics: a topic's
+partitions, replication and retention are decided by who owns it. Needs the jars of `make tools`, and Java 17.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBS = ROOT / "build" / "kafka" / "libs"
@@ -67,8 +68,9 @@ class Node:
     @property
     def pid(self) -> int | None:
         """Process id, also of a node that another program started; None when it does not run."""
-        if self.process is not None and self.process.poll() is not None:
-            return None
+        if self.process is not None:
+            # Asked of the system itself, since a child's command line is empty for a moment while it begins.
+            return self.process.pid if self.process.poll() is None else None
         try:
             pid = int((self.folder / "pid").read_text())
         except (FileNotFoundError, ValueError):
@@ -139,8 +141,8 @@ class Node:
 class Cluster:
     """One or three nodes in one folder.
 
-    Without a folder it takes a temporary one and free ports, and is gone, data and all, when it is stopped or when the
-    program that started it dies in whatever way.
+    Without a folder it takes a temporary one and free ports, and is gone, data and all, when it is stopped or
+    when the program that started it dies in whatever way.
     """
 
     def __init__(
@@ -153,6 +155,7 @@ class Cluster:
         self.is_temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="vigil-kafka-")) if folder is None else folder.resolve()
         self.settings = dict(settings or {})
+        self.guardian: subprocess.Popen[bytes] | None = None
         ports = free_ports(2 * brokers) if port is None else [port + step for step in range(2 * brokers)]
         self.nodes = [
             Node(number, self.folder / f"node-{number}", ports[number - 1], ports[brokers + number - 1])
@@ -173,12 +176,11 @@ class Cluster:
         """Addresses for clients, as `bootstrap_servers` and VIGIL_KAFKA take them."""
         return ",".join(node.address for node in self.nodes)
 
-    @property
     def is_running(self) -> bool:
         """Whether every node runs."""
         return all(node.pid is not None for node in self.nodes)
 
-    def start(self) -> "Cluster":
+    def start(self) -> Self:
         """Format the storage where that was not done, start every node, wait until all answer."""
         check_tools()
         try:
@@ -218,7 +220,9 @@ class Cluster:
         settings = {
             "process.roles": "broker,controller",
             "node.id": str(node.number),
-            "controller.quorum.voters": ",".join(f"{one.number}@{HOST}:{one.controller_port}" for one in self.nodes),
+            "controller.quorum.voters": ",".join(
+                f"{one.number}@{HOST}:{one.controller_port}" for one in self.nodes
+            ),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "CLIENT",
             "listeners": f"CLIENT://{HOST}:{node.client_port},CONTROLLER://{HOST}:{node.controller_port}",
@@ -265,7 +269,9 @@ class Cluster:
         arguments = ["guard", "--dir", str(self.folder), "--parent", str(os.getpid())]
         command = [sys.executable, str(Path(__file__).resolve()), *arguments]
         quiet = subprocess.DEVNULL
-        subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+        self.guardian = subprocess.Popen(
+            command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+        )
 
     def stop(self) -> None:
         """Stop every node; a temporary cluster is removed by force, since nobody reads its data again."""
@@ -277,7 +283,11 @@ class Cluster:
         for node in self.nodes:
             node.stop()
         if self.is_temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
+        if self.guardian is not None:
+            self.guardian.kill()
+            self.guardian.wait()
+            self.guardian = None
 
     def kill(self, number: int) -> None:
         """SIGKILL node `number` (1 is the first)."""
@@ -298,7 +308,7 @@ class Cluster:
         node.launch()
         self.wait_until_ready([node])
 
-    def __enter__(self) -> "Cluster":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
@@ -323,15 +333,29 @@ def check_tools() -> None:
         raise BrokerError(missing)
 
 
-def java_command(folder: Path, main_class: str, *arguments: str, options: list[str] | None = None) -> list[str]:
+def java_command(
+    folder: Path, main_class: str, *arguments: str, options: list[str] | None = None
+) -> list[str]:
     """Command line of a class of the broker's jars."""
     java = shutil.which("java") or "java"
-    logs = [f"-Dvigil.logs={folder}", f"-Dlog4j2.configurationFile={LOG_SETTINGS}", "-Djava.awt.headless=true"]
-    return [java, *(options or ["-XX:TieredStopAtLevel=1"]), *logs, "-cp", f"{LIBS}/*", main_class, *arguments]
+    logs = [
+        f"-Dvigil.logs={folder}",
+        f"-Dlog4j2.configurationFile={LOG_SETTINGS}",
+        "-Djava.awt.headless=true",
+    ]
+    return [
+        java,
+        *(options or ["-XX:TieredStopAtLevel=1"]),
+        *logs,
+        "-cp",
+        f"{LIBS}/*",
+        main_class,
+        *arguments,
+    ]
 
 
 def command_line(pid: int) -> str:
-    """Command line of a running process; empty when there is none, or when it has ended and waits to be reaped."""
+    """Command line of a running process; empty when there is none, or when it waits to be reaped."""
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -339,6 +363,15 @@ def command_line(pid: int) -> str:
             return ""
     asked = ["ps", "-p", str(pid), "-o", "command="]
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder whose process was just killed: threads that still end may write one more file."""
+    for _ in range(100):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
 
 
 def free_ports(count: int) -> list[int]:
@@ -364,7 +397,7 @@ def start(folder: Path, brokers: int, port: int) -> None:
         print(f"{folder} held {len(found.nodes)} broker(s): removing their data")
         shutil.rmtree(folder)
     cluster = Cluster(brokers=brokers, folder=folder, port=port)
-    if cluster.is_running:
+    if cluster.is_running():
         print(f"already running: VIGIL_KAFKA={cluster.bootstrap}")
         return
     began = time.monotonic()
@@ -389,16 +422,16 @@ def status(folder: Path) -> int:
         return 1
     for node in cluster.nodes:
         print(f"node {node.number} {node.address} {f'pid {node.pid}' if node.pid else 'stopped'}")
-    return 0 if cluster.is_running else 1
+    return 0 if cluster.is_running() else 1
 
 
 def guard(folder: Path, parent: int) -> None:
     """`guard`: wait until the folder is gone (all is well) or the parent is; then remove what it left."""
-    while folder.exists() and os.path.exists(f"/proc/{parent}"):
+    while folder.exists() and command_line(parent):
         time.sleep(1)
     for pid_file in folder.glob("node-*/pid"):
         Node(0, pid_file.parent, 0, 0).kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
-"""Fetch what the Kafka broker of the tests needs: Java 17, Maven, and the broker's jars into build/kafka/libs.
+"""Fetch what the Kafka broker of the tests needs: Java 17, Maven, and its jars into build/kafka/libs.
 
-Runs on a bare interpreter and does nothing when all is there. What cannot be had is said in one line; with CI=true
-that is a failure, else the tests that need it are skipped.
+Runs on a bare interpreter and does nothing when all is there. What cannot be had is said in one line; with
+CI=true that is a failure, else the tests that need it are skipped.
 """
 
 import hashlib
