@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from vigil.v1 import common_pb2, feeds_pb2
 
 from services.core import messages as m
 from services.core.fixed import Milliseconds
 from services.core.topics import ROUTES
+from vigil.v1 import common_pb2, feeds_pb2
 
 SIDES = {m.Side.BUY: common_pb2.SIDE_BID, m.Side.SELL: common_pb2.SIDE_ASK}
 
@@ -27,7 +27,9 @@ def plain_fields(message: Any) -> dict[str, Any]:  # noqa: ANN401 - any struct
         if name in ("side", "taker_side"):
             fields[name] = SIDES[field]
         elif name == "marks":
-            fields[name] = [feeds_pb2.Mark(market=market, mark_price=mark, index_price=index) for market, mark, index in field]
+            fields[name] = [
+                feeds_pb2.Mark(market=market, mark_price=mark, index_price=index) for market, mark, index in field
+            ]
         elif isinstance(field, msgspec.Struct):
             fields[name] = plain_fields(field)
         else:
@@ -42,7 +44,9 @@ PUBLIC: dict[type[m.Message], tuple[str, Callable[..., Any]]] = {
 }
 
 
-def encode_event(event: m.Message, machine: str, seq: int, at_ms: Milliseconds, origin_ms: Milliseconds, trace: int) -> bytes:
+def encode_event(
+    event: m.Message, machine: str, seq: int, at_ms: Milliseconds, origin_ms: Milliseconds, trace: int
+) -> bytes:
     """Encode one feed record; the same event at the same place gives the same bytes."""
     name, kind = PUBLIC[type(event)]
     record = feeds_pb2.FeedRecord(machine=machine, seq=seq, at_ms=at_ms, origin_ms=origin_ms, trace=trace)
@@ -53,4 +57,6 @@ def encode_event(event: m.Message, machine: str, seq: int, at_ms: Milliseconds, 
 def encode_digest(machine: str, offset: int, digest: bytes, at_ms: Milliseconds) -> bytes:
     """Encode an announcement of the rolling digest."""
     announced = feeds_pb2.DigestAnnounced(offset=offset, digest=digest)
-    return feeds_pb2.FeedRecord(machine=machine, at_ms=at_ms, digest_announced=announced).SerializeToString(deterministic=True)
+    return feeds_pb2.FeedRecord(machine=machine, at_ms=at_ms, digest_announced=announced).SerializeToString(
+        deterministic=True
+    )

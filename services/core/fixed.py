@@ -80,3 +80,8 @@ def median(values: list[int]) -> int:
     """Return the middle of the sorted values; of an even count the lower middle, so the result is always one of them."""
     ordered = sorted(values)
     return ordered[(len(ordered) - 1) >> 1]
+
+
+def unexpected(message: object) -> InvariantError:
+    """Return the error of a message that a machine does not read; the route table makes this unreachable."""
+    return InvariantError(f"nobody here reads {type(message).__name__}")

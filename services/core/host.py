@@ -87,8 +87,6 @@ class Host(Generic[S]):
         self.stopping = False
         self.running = False
 
-    # -- the loop ---------------------------------------------------------------------------------------------------------
-
     async def run(self) -> None:
         """Read, apply, append, until stopped.
 
@@ -155,8 +153,6 @@ class Host(Generic[S]):
             raise PartitionStopped(msg)
         return self.engine.state
 
-    # -- start and end ----------------------------------------------------------------------------------------------------
-
     async def recover(self) -> None:
         """Load the newest snapshot that the marker has reached; inputs up to the marker are then replayed without emitting."""
         self.emit_from = self.acknowledged = self.marked = await self.home.marker(self.engine.name)
@@ -189,8 +185,6 @@ class Host(Generic[S]):
         if self.position == self.acknowledged:
             await self.save(self.position, self.engine.snapshot())
 
-    # -- beside the loop ----------------------------------------------------------------------------------------------------
-
     async def look_after(self, heard: bool) -> None:  # noqa: FBT001 - private to the loop
         """Marker, Tick or Continue, snapshot: each when due."""
         now = self.home.now_ms()
@@ -220,7 +214,9 @@ class Host(Generic[S]):
     async def append_own(self, message: m.Message) -> None:
         """Append to the own inbox; it fails as every append does."""
         value = msgspec.msgpack.encode(m.Record(message))
-        self.flight.append(InFlight(self.acknowledged_position(), [await self.home.append(self.topic, self.partition, [value])]))
+        self.flight.append(
+            InFlight(self.acknowledged_position(), [await self.home.append(self.topic, self.partition, [value])])
+        )
 
     def acknowledged_position(self) -> int:
         """Position up to which outputs are under way: what an append without outputs stands for."""

@@ -60,9 +60,7 @@ class Log(Protocol):
         """Hand over records, all or none; returns when accepted (bounded), what is returned is done when acknowledged."""
         ...
 
-    async def read(
-        self, topic: str, partition: int, offset: int, limit: int, wait_ms: int
-    ) -> list[LogRecord]:
+    async def read(self, topic: str, partition: int, offset: int, limit: int, wait_ms: int) -> list[LogRecord]:
         """Return up to `limit` records from `offset` on; waits up to `wait_ms` for the first, then returns what is there, maybe nothing."""
         ...
 

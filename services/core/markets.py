@@ -75,14 +75,12 @@ def check_market(market: Market, asset: Asset) -> Refusal | None:
         market.tick > 0 and market.lot > 0 and market.price_max % market.tick == 0,
         market.tick * market.lot * market.unit[0] % market.unit[1] == 0,
         0 < market.order_size_max <= market.position_max and market.order_size_max % market.lot == 0,
-        market.price_max > 0
-        and market.position_max * market.price_max * market.unit[0] < LIMIT * market.unit[1],
+        market.price_max > 0 and market.position_max * market.price_max * market.unit[0] < LIMIT * market.unit[1],
         0 < market.maintenance_margin_fraction < market.initial_margin_fraction <= FRACTION_ONE,
         0 <= market.maker_fee <= market.taker_fee < market.maintenance_margin_fraction,
         0 < market.band < FRACTION_ONE,
         0 < market.impact_notional < LIMIT and 0 < market.orders_max <= 10_000,
-        60_000 <= market.funding_interval_ms
-        and 0 < market.funding_rate_max < market.maintenance_margin_fraction,
+        market.funding_interval_ms >= 60_000 and 0 < market.funding_rate_max < market.maintenance_margin_fraction,
         abs(market.interest_rate) <= market.funding_rate_max,
         0 < market.mark_interval_ms <= market.price_stale_ms,
         market.matching_partition >= 0 and market.funding_partition >= 0,

@@ -61,10 +61,7 @@ class Message(msgspec.Struct, array_like=True, frozen=True):
     """Base of all messages."""
 
 
-# ---------------------------------------------------------------- every inbox
-
-
-class Genesis(Message, tag=1):
+class Genesis(Message, tag=1, frozen=True):
     """First record of every inbox: what the venue is. `slots` maps the 4096 account slots to risk partitions."""
 
     venue: str
@@ -75,25 +72,22 @@ class Genesis(Message, tag=1):
     rules: int = 1
 
 
-class Tick(Message, tag=2):
+class Tick(Message, tag=2, frozen=True):
     """Time went on and nothing else came; appended by the machine's own host."""
 
 
-class Continue(Message, tag=3):
+class Continue(Message, tag=3, frozen=True):
     """The machine has sliced work left; appended by its own host."""
 
 
-class Resumed(Message, tag=4):
+class Resumed(Message, tag=4, frozen=True):
     """A process took the partition up; appended by its own host at start."""
 
 
-class ActivateRules(Message, tag=5):
+class ActivateRules(Message, tag=5, frozen=True):
     """From here on `state.rules` is `rules`; sent when every instance runs the release that knows them."""
 
     rules: int
-
-
-# ---------------------------------------------------------------- commands of clients and admins
 
 
 class CommandHeader(msgspec.Struct, array_like=True, frozen=True):
@@ -106,7 +100,7 @@ class CommandHeader(msgspec.Struct, array_like=True, frozen=True):
     window_ms: int
 
 
-class FrameSigned(Message, tag=10):
+class FrameSigned(Message, tag=10, frozen=True):
     """The signed bytes of the commands that follow, kept for auditors; changes nothing."""
 
     account: AccountId
@@ -115,14 +109,14 @@ class FrameSigned(Message, tag=10):
     signature: bytes
 
 
-class OpenAccount(Message, tag=11):
+class OpenAccount(Message, tag=11, frozen=True):
     """Open the account whose id is the first 54 bits of the BLAKE2b of `key`."""
 
     header: CommandHeader
     key: bytes
 
 
-class PlaceOrder(Message, tag=12):
+class PlaceOrder(Message, tag=12, frozen=True):
     """Place an order; price 0 with IOC is a market order, which risk gives the band's edge as protection price."""
 
     header: CommandHeader
@@ -136,7 +130,7 @@ class PlaceOrder(Message, tag=12):
     reduce_only: bool = False
 
 
-class CancelOrder(Message, tag=13):
+class CancelOrder(Message, tag=13, frozen=True):
     """Cancel by order id, or by the client's id when `order_id` is 0."""
 
     header: CommandHeader
@@ -146,7 +140,7 @@ class CancelOrder(Message, tag=13):
     client_id: int = 0
 
 
-class Withdraw(Message, tag=14):
+class Withdraw(Message, tag=14, frozen=True):
     """Take money out of the venue."""
 
     header: CommandHeader
@@ -156,7 +150,7 @@ class Withdraw(Message, tag=14):
     address: str
 
 
-class FaucetDeposit(Message, tag=15):
+class FaucetDeposit(Message, tag=15, frozen=True):
     """Ask a test venue for money."""
 
     header: CommandHeader
@@ -165,21 +159,21 @@ class FaucetDeposit(Message, tag=15):
     amount: Amount
 
 
-class ListAsset(Message, tag=16):
+class ListAsset(Message, tag=16, frozen=True):
     """Admin: list an asset; the same again changes nothing."""
 
     header: CommandHeader
     asset: Asset
 
 
-class ListMarket(Message, tag=17):
+class ListMarket(Message, tag=17, frozen=True):
     """Admin: list a market; the same again changes nothing."""
 
     header: CommandHeader
     market: Market
 
 
-class ContributeToFund(Message, tag=18):
+class ContributeToFund(Message, tag=18, frozen=True):
     """Admin: move the venue's own money from custody into an insurance fund."""
 
     header: CommandHeader
@@ -188,7 +182,7 @@ class ContributeToFund(Message, tag=18):
     amount: Amount
 
 
-class CommandResolved(Message, tag=19):
+class CommandResolved(Message, tag=19, frozen=True):
     """The one result of a command: DONE, or REFUSED with its reason. An order's `order_id`, `filled` and `cash` are those at its answer."""
 
     account: AccountId
@@ -202,10 +196,7 @@ class CommandResolved(Message, tag=19):
     expires_ms: Milliseconds = 0
 
 
-# ---------------------------------------------------------------- prices and the market's stream
-
-
-class PriceObserved(Message, tag=30):
+class PriceObserved(Message, tag=30, frozen=True):
     """A source saw a price of an index, 1e-8 quote; natural key (source, observed_ms)."""
 
     source: str
@@ -214,26 +205,26 @@ class PriceObserved(Message, tag=30):
     observed_ms: Milliseconds
 
 
-class AssetListed(Message, tag=31):
+class AssetListed(Message, tag=31, frozen=True):
     """Settlement knows a new asset."""
 
     asset: Asset
 
 
-class MarketListed(Message, tag=32):
+class MarketListed(Message, tag=32, frozen=True):
     """A market begins; it is halted until its first settlement mark."""
 
     market: Market
 
 
-class SettlementMarked(Message, tag=33):
+class SettlementMarked(Message, tag=33, frozen=True):
     """A mark that goes down the market's stream; the first one opens the market."""
 
     market: MarketId
     mark_price: Price
 
 
-class FundingStepped(Message, tag=34):
+class FundingStepped(Message, tag=34, frozen=True):
     """One funding step: each lot pays `payment_per_lot` (> 0: longs pay shorts). `rate` is for display."""
 
     market: MarketId
@@ -243,13 +234,13 @@ class FundingStepped(Message, tag=34):
     at_ms: Milliseconds
 
 
-class MarksUpdated(Message, tag=35):
+class MarksUpdated(Message, tag=35, frozen=True):
     """Marks of one funding partition at one instant: (market, mark_price, index_price)."""
 
     marks: list[tuple[MarketId, Price, Price]]
 
 
-class BookSampled(Message, tag=36):
+class BookSampled(Message, tag=36, frozen=True):
     """The book as matching saw a mark: 0 where a side is empty or too thin for the impact notional. Nobody pays by it."""
 
     market: MarketId
@@ -261,10 +252,7 @@ class BookSampled(Message, tag=36):
     open_interest: Size
 
 
-# ---------------------------------------------------------------- risk and matching
-
-
-class OrderAdmitted(Message, tag=40):
+class OrderAdmitted(Message, tag=40, frozen=True):
     """Risk holds margin for this order; `ref` is the subaccount's own counter."""
 
     subaccount: SubaccountId
@@ -279,7 +267,7 @@ class OrderAdmitted(Message, tag=40):
     adds_risk: bool
 
 
-class CancelRequested(Message, tag=41):
+class CancelRequested(Message, tag=41, frozen=True):
     """Cancel one order, named by the subaccount's `ref`; `command_id` is answered."""
 
     subaccount: SubaccountId
@@ -288,14 +276,14 @@ class CancelRequested(Message, tag=41):
     command_id: CommandId
 
 
-class CancelAllRequested(Message, tag=42):
+class CancelAllRequested(Message, tag=42, frozen=True):
     """Cancel every order of a subaccount in a market; answered by AllCancelled when done."""
 
     subaccount: SubaccountId
     market: MarketId
 
 
-class OrderRested(Message, tag=43):
+class OrderRested(Message, tag=43, frozen=True):
     """What did not trade at once rests in the book."""
 
     subaccount: SubaccountId
@@ -305,7 +293,7 @@ class OrderRested(Message, tag=43):
     remaining: Size
 
 
-class OrderFilled(Message, tag=44):
+class OrderFilled(Message, tag=44, frozen=True):
     """One side of a trade. `size` is signed (the change of position), `cash` its cash flow; the other side books the opposite of both."""
 
     subaccount: SubaccountId
@@ -320,7 +308,7 @@ class OrderFilled(Message, tag=44):
     remaining: Size
 
 
-class OrderCancelled(Message, tag=45):
+class OrderCancelled(Message, tag=45, frozen=True):
     """The rest of an order is gone."""
 
     subaccount: SubaccountId
@@ -333,7 +321,7 @@ class OrderCancelled(Message, tag=45):
     command_id: CommandId = 0
 
 
-class CancelRefused(Message, tag=46):
+class CancelRefused(Message, tag=46, frozen=True):
     """There was no such open order when the cancel arrived."""
 
     subaccount: SubaccountId
@@ -342,17 +330,14 @@ class CancelRefused(Message, tag=46):
     reason: int
 
 
-class AllCancelled(Message, tag=47):
+class AllCancelled(Message, tag=47, frozen=True):
     """Matching holds no order of the subaccount in the market any more."""
 
     subaccount: SubaccountId
     market: MarketId
 
 
-# ---------------------------------------------------------------- money between machines
-
-
-class DepositCredited(Message, tag=60):
+class DepositCredited(Message, tag=60, frozen=True):
     """Settlement took money in for a subaccount."""
 
     subaccount: SubaccountId
@@ -361,7 +346,7 @@ class DepositCredited(Message, tag=60):
     deposit_id: int
 
 
-class WithdrawalRequested(Message, tag=61):
+class WithdrawalRequested(Message, tag=61, frozen=True):
     """Risk debited a withdrawal; settlement pays it or sends it back."""
 
     subaccount: SubaccountId
@@ -371,7 +356,7 @@ class WithdrawalRequested(Message, tag=61):
     address: str
 
 
-class WithdrawalPaid(Message, tag=62):
+class WithdrawalPaid(Message, tag=62, frozen=True):
     """The money left the venue."""
 
     subaccount: SubaccountId
@@ -380,7 +365,7 @@ class WithdrawalPaid(Message, tag=62):
     withdrawal_id: int
 
 
-class WithdrawalReturned(Message, tag=63):
+class WithdrawalReturned(Message, tag=63, frozen=True):
     """Custody could not pay; the money goes back."""
 
     subaccount: SubaccountId
@@ -390,7 +375,7 @@ class WithdrawalReturned(Message, tag=63):
     reason: int
 
 
-class FundContributed(Message, tag=64):
+class FundContributed(Message, tag=64, frozen=True):
     """Money for the fund of (group, asset)."""
 
     group: str
@@ -398,7 +383,7 @@ class FundContributed(Message, tag=64):
     amount: Amount
 
 
-class DeficitReported(Message, tag=65):
+class DeficitReported(Message, tag=65, frozen=True):
     """A liquidated subaccount lacks `amount`; the fund of (group, asset) answers."""
 
     subaccount: SubaccountId
@@ -408,7 +393,7 @@ class DeficitReported(Message, tag=65):
     deficit_id: int
 
 
-class DeficitCovered(Message, tag=66):
+class DeficitCovered(Message, tag=66, frozen=True):
     """The fund pays this part."""
 
     subaccount: SubaccountId
@@ -417,16 +402,13 @@ class DeficitCovered(Message, tag=66):
     deficit_id: int
 
 
-class DeficitUncovered(Message, tag=67):
+class DeficitUncovered(Message, tag=67, frozen=True):
     """The fund is empty; this part is unsettled debt of the subaccount (M-13)."""
 
     subaccount: SubaccountId
     asset: AssetId
     amount: Amount
     deficit_id: int
-
-
-# ---------------------------------------------------------------- the ledger
 
 
 class Book(IntEnum):
@@ -447,7 +429,7 @@ Leg: TypeAlias = tuple[int, int, int, int]
 An asset below zero is a market's size: -market, so that sizes balance as money does. POSITION cash stands with its subaccount."""
 
 
-class Posted(Message, tag=80):
+class Posted(Message, tag=80, frozen=True):
     """One ledger entry: its legs sum to zero per asset. `reference` says which fill, step or payment it was."""
 
     kind: str
@@ -457,17 +439,14 @@ class Posted(Message, tag=80):
     group: str = ""
 
 
-# ---------------------------------------------------------------- to the feeds
-
-
-class AccountOpened(Message, tag=90):
+class AccountOpened(Message, tag=90, frozen=True):
     """An account has its first key."""
 
     account: AccountId
     key_id: int
 
 
-class BalanceChanged(Message, tag=91):
+class BalanceChanged(Message, tag=91, frozen=True):
     """Balance of a subaccount after an event."""
 
     subaccount: SubaccountId
@@ -478,7 +457,7 @@ class BalanceChanged(Message, tag=91):
     cause: str
 
 
-class PositionChanged(Message, tag=92):
+class PositionChanged(Message, tag=92, frozen=True):
     """A position after an event; `basis` is the cash flow since entry."""
 
     subaccount: SubaccountId
@@ -488,7 +467,7 @@ class PositionChanged(Message, tag=92):
     basis: Amount
 
 
-class OrderUpdated(Message, tag=93):
+class OrderUpdated(Message, tag=93, frozen=True):
     """An order of the account, after an event. `status` is an OrderStatus."""
 
     subaccount: SubaccountId
@@ -514,7 +493,7 @@ class OrderStatus(IntEnum):
     EXPIRED = 5
 
 
-class FillBooked(Message, tag=94):
+class FillBooked(Message, tag=94, frozen=True):
     """One fill of the account, with its fee."""
 
     subaccount: SubaccountId
@@ -530,7 +509,7 @@ class FillBooked(Message, tag=94):
     kind: int
 
 
-class FundingPaid(Message, tag=95):
+class FundingPaid(Message, tag=95, frozen=True):
     """One funding payment of a position; > 0 is paid by the account."""
 
     subaccount: SubaccountId
@@ -539,7 +518,7 @@ class FundingPaid(Message, tag=95):
     payment: Amount
 
 
-class LiquidationStarted(Message, tag=96):
+class LiquidationStarted(Message, tag=96, frozen=True):
     """A subaccount fell below maintenance margin: equity < maintenance_margin."""
 
     subaccount: SubaccountId
@@ -547,7 +526,7 @@ class LiquidationStarted(Message, tag=96):
     maintenance_margin: Amount
 
 
-class LiquidationEnded(Message, tag=97):
+class LiquidationEnded(Message, tag=97, frozen=True):
     """The subaccount is above maintenance, or has nothing left; what the fund got or was asked for."""
 
     subaccount: SubaccountId
@@ -555,7 +534,7 @@ class LiquidationEnded(Message, tag=97):
     deficit: Amount
 
 
-class TradeExecuted(Message, tag=98):
+class TradeExecuted(Message, tag=98, frozen=True):
     """A public trade."""
 
     market: MarketId
@@ -568,7 +547,7 @@ class TradeExecuted(Message, tag=98):
     taker_order_id: OrderId
 
 
-class BookLevelChanged(Message, tag=99):
+class BookLevelChanged(Message, tag=99, frozen=True):
     """A price level of the book now holds `size`, 0 for none."""
 
     market: MarketId
@@ -577,7 +556,7 @@ class BookLevelChanged(Message, tag=99):
     size: Size
 
 
-class FundChanged(Message, tag=100):
+class FundChanged(Message, tag=100, frozen=True):
     """Balance of a fund after an event."""
 
     group: str
@@ -586,7 +565,7 @@ class FundChanged(Message, tag=100):
     change: Amount
 
 
-class WithdrawalSettled(Message, tag=101):
+class WithdrawalSettled(Message, tag=101, frozen=True):
     """What settlement did with a withdrawal: paid or returned."""
 
     subaccount: SubaccountId

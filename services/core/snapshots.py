@@ -142,7 +142,10 @@ class Snapshots:
             msg = f"{self.name_of(position)} has version {version}; this release reads up to {VERSION}: run the newer release"
             raise SnapshotTooNew(msg)
         body = content[HEADER_SIZE:]
-        whole = content[: len(MAGIC)] == MAGIC and blake2b(body, digest_size=HASH_SIZE).digest() == content[HEADER_SIZE - HASH_SIZE : HEADER_SIZE]
+        whole = (
+            content[: len(MAGIC)] == MAGIC
+            and blake2b(body, digest_size=HASH_SIZE).digest() == content[HEADER_SIZE - HASH_SIZE : HEADER_SIZE]
+        )
         if not whole:
             log.warning("snapshot_damaged", machine=self.machine, position=position)
         return body if whole else None

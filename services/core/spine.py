@@ -154,8 +154,6 @@ class Engine(Generic[S]):
             Key.ONE: lambda _message: (0,),
         }
 
-    # -- one record -----------------------------------------------------------------------------------------------------
-
     def step(self, offset: int, at_ms: Milliseconds, value: bytes) -> list[Output]:
         """Advance by one inbox record and return what to append.
 
@@ -232,8 +230,6 @@ class Engine(Generic[S]):
         state.genesis = genesis
         state.rules = max(state.rules, genesis.rules)
 
-    # -- outputs ----------------------------------------------------------------------------------------------------------
-
     def emit(self, events: list[m.Message], origin_ms: Milliseconds, trace: int) -> None:
         """Give each event to all its destinations."""
         for event in events:
@@ -268,11 +264,7 @@ class Engine(Generic[S]):
             values = b"".join(output[2] for output in self.outputs)
             self.spine.digest = blake2b(self.spine.digest + values, digest_size=DIGEST_SIZE).digest()
         if offset % DIGEST_EVERY == 0:
-            self.outputs.append(
-                (DIGESTS, 0, encode_digest(self.name, offset, self.spine.digest, self.state.now_ms))
-            )
-
-    # -- where things are ---------------------------------------------------------------------------------------------------
+            self.outputs.append((DIGESTS, 0, encode_digest(self.name, offset, self.spine.digest, self.state.now_ms)))
 
     @property
     def genesis(self) -> m.Genesis:
@@ -288,14 +280,10 @@ class Engine(Generic[S]):
         """Market of a message, as listed; MarketListed brings it along."""
         return message.market if isinstance(message, m.MarketListed) else self.state.markets[message.market]  # type: ignore[attr-defined]
 
-    # -- snapshots ------------------------------------------------------------------------------------------------------------
-
     def snapshot(self) -> bytes:
         """State and spine as bytes."""
         last = fingerprint(self.spine.last_input) if self.spine.position else b""
-        spine = Spine(
-            self.name, self.spine.position, self.spine.received, self.spine.sent, self.spine.digest, last
-        )
+        spine = Spine(self.name, self.spine.position, self.spine.received, self.spine.sent, self.spine.digest, last)
         return self.encode((spine, self.state))
 
     def restore(self, blob: bytes) -> None:

@@ -161,9 +161,7 @@ def inputs(service: str) -> tuple[type[m.Message], ...]:
 
 def hops_from(service: str) -> dict[type[m.Message], tuple[Hop, ...]]:
     """Hops of what a service writes, by message."""
-    return {
-        row.message: own for row in ROUTES if (own := tuple(hop for hop in row.hops if hop.writer == service))
-    }
+    return {row.message: own for row in ROUTES if (own := tuple(hop for hop in row.hops if hop.writer == service))}
 
 
 def inbox(service: str) -> str:

@@ -1,0 +1,193 @@
+"""The settlement machine: money in, money out, assets; custody itself is an adapter's business."""
+
+from typing import TypeAlias
+
+from services.core.books import balanced
+from services.core.commands import check_window, resolved
+from services.core.fixed import LIMIT, Amount, AssetId, account_of, unexpected
+from services.core.markets import Asset
+from services.core.messages import (
+    AssetListed,
+    Book,
+    CommandHeader,
+    CommandResolved,
+    ContributeToFund,
+    DepositCredited,
+    FaucetDeposit,
+    FrameSigned,
+    FundContributed,
+    ListAsset,
+    Message,
+    Posted,
+    Record,
+    WithdrawalPaid,
+    WithdrawalRequested,
+    WithdrawalReturned,
+    WithdrawalSettled,
+)
+from services.core.reasons import Reason, Refusal
+from services.core.spine import Machine, machine_number
+from services.settlement.state import State, check_invariants
+
+Input: TypeAlias = ListAsset | ContributeToFund | FaucetDeposit | FrameSigned | WithdrawalRequested
+Output: TypeAlias = (
+    AssetListed
+    | DepositCredited
+    | WithdrawalPaid
+    | WithdrawalReturned
+    | WithdrawalSettled
+    | FundContributed
+    | CommandResolved
+    | Posted
+)
+
+
+def apply(state: State, record: Record) -> list[Message]:
+    """Advance settlement by one record."""
+    match record.message:
+        case FaucetDeposit() as deposit:
+            return process_deposit(state, deposit)
+        case WithdrawalRequested() as requested:
+            return process_withdrawal(state, requested)
+        case ListAsset() as listing:
+            return process_list_asset(state, listing)
+        case ContributeToFund() as contribution:
+            return process_contribution(state, contribution)
+        case FrameSigned():
+            return []
+        case unknown:
+            raise unexpected(unknown)
+
+
+def process_deposit(state: State, deposit: FaucetDeposit) -> list[Message]:
+    """Give a test venue's money to a subaccount."""
+    header = deposit.header
+    if state.commands.seen(header):
+        return []
+    refusal = check_window(header, state.now_ms)
+    if refusal is not None:
+        return [resolved(header.account, header.command_id, refusal)]
+    state.commands.begin(header, state.now_ms)
+    refusal = check_deposit(state, deposit)
+    if refusal is not None:
+        return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
+    state.deposits += 1
+    return [
+        take_in(state, "deposit", state.deposits, deposit.asset, deposit.amount, "risk"),
+        DepositCredited(deposit.subaccount, deposit.asset, deposit.amount, state.deposits),
+        *state.commands.resolve(header.account, header.command_id),
+    ]
+
+
+def check_deposit(state: State, deposit: FaucetDeposit) -> Refusal | None:
+    """Refuse what the faucet does not give."""
+    if account_of(deposit.subaccount) != deposit.header.account:
+        return Refusal(Reason.UNAUTHORIZED)
+    asset = state.assets.get(deposit.asset)
+    if asset is None:
+        return Refusal(Reason.UNKNOWN_ASSET)
+    if not 0 < deposit.amount <= asset.faucet_max:
+        return Refusal(Reason.INVALID_AMOUNT, asset.faucet_max)
+    return check_room(state, deposit.asset, deposit.amount)
+
+
+def check_room(state: State, asset: AssetId, amount: Amount) -> Refusal | None:
+    """Refuse what would take the venue's total of an asset out of range."""
+    if state.custody.get(asset, 0) + amount >= LIMIT:
+        return Refusal(Reason.NUMBER_LIMIT, LIMIT)
+    return None
+
+
+def process_list_asset(state: State, listing: ListAsset) -> list[Message]:
+    """List an asset and tell everybody; the same again changes nothing."""
+    header = listing.header
+    if state.commands.seen(header):
+        return []
+    refusal = check_admin(state, header)
+    if refusal is not None:
+        return [resolved(header.account, header.command_id, refusal)]
+    state.commands.begin(header, state.now_ms)
+    known = state.assets.get(listing.asset.id)
+    refusal = check_asset(listing.asset) if known is None else check_same(known, listing.asset)
+    done = state.commands.resolve(header.account, header.command_id, refusal=refusal)
+    if refusal is not None or known is not None:
+        return [*done]
+    state.assets[listing.asset.id] = listing.asset
+    return [AssetListed(listing.asset), *done]
+
+
+def check_admin(state: State, header: CommandHeader) -> Refusal | None:
+    """Refuse what no admin of the venue sent, or not now."""
+    admins = state.genesis.admin_keys if state.genesis is not None else []
+    if header.account != 0 or header.key_id not in admins:
+        return Refusal(Reason.UNAUTHORIZED)
+    return check_window(header, state.now_ms)
+
+
+def check_asset(asset: Asset) -> Refusal | None:
+    """Refuse an asset that could not be kept exactly."""
+    sound = asset.id > 0 and asset.symbol != "" and 0 <= asset.decimals <= 12 and 0 <= asset.faucet_max < LIMIT
+    return None if sound else Refusal(Reason.INVALID_LISTING)
+
+
+def check_same(known: Asset, asset: Asset) -> Refusal | None:
+    """Refuse another listing under a known id."""
+    return None if known == asset else Refusal(Reason.ALREADY_LISTED)
+
+
+def process_contribution(state: State, contribution: ContributeToFund) -> list[Message]:
+    """Put the venue's own money into an insurance fund."""
+    header = contribution.header
+    if state.commands.seen(header):
+        return []
+    refusal = check_admin(state, header)
+    if refusal is not None:
+        return [resolved(header.account, header.command_id, refusal)]
+    state.commands.begin(header, state.now_ms)
+    refusal = check_contribution(state, contribution)
+    if refusal is not None:
+        return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
+    return [
+        take_in(state, "fund", 0, contribution.asset, contribution.amount, "insurance_fund"),
+        FundContributed(contribution.group, contribution.asset, contribution.amount),
+        *state.commands.resolve(header.account, header.command_id),
+    ]
+
+
+def check_contribution(state: State, contribution: ContributeToFund) -> Refusal | None:
+    """Refuse an unknown asset or an amount that is none."""
+    if contribution.asset not in state.assets:
+        return Refusal(Reason.UNKNOWN_ASSET)
+    if contribution.amount <= 0:
+        return Refusal(Reason.INVALID_AMOUNT, LIMIT)
+    return check_room(state, contribution.asset, contribution.amount)
+
+
+def process_withdrawal(state: State, requested: WithdrawalRequested) -> list[Message]:
+    """Pay what risk has debited if custody holds it, else send it back (M-7)."""
+    subaccount, asset, amount = requested.subaccount, requested.asset, requested.amount
+    identity = requested.withdrawal_id
+    if state.custody.get(asset, 0) < amount:
+        return [
+            WithdrawalReturned(subaccount, asset, amount, identity, Reason.CUSTODY_SHORT),
+            WithdrawalSettled(subaccount, asset, amount, identity, Reason.CUSTODY_SHORT),
+        ]
+    return [
+        take_in(state, "withdrawal", identity, asset, -amount, "risk"),
+        WithdrawalPaid(subaccount, asset, amount, identity),
+        WithdrawalSettled(subaccount, asset, amount, identity),
+    ]
+
+
+def take_in(state: State, kind: str, reference: int, asset: AssetId, amount: Amount, receiver: str) -> Posted:
+    """Move money from outside to another machine; a negative amount the other way."""
+    number = machine_number(receiver)
+    state.custody[asset] = state.custody.get(asset, 0) + amount
+    books = state.transit.setdefault(number, {})
+    books[asset] = books.get(asset, 0) + amount
+    return balanced(
+        kind, reference, state.now_ms, [(Book.OUTSIDE, 0, asset, -amount), (Book.TRANSIT, number, asset, amount)]
+    )
+
+
+MACHINE = Machine("settlement", State, apply, check_invariants)
