@@ -61,9 +61,7 @@ def main() -> int:
         return 2
     outcomes = [run_part(part) for part in chosen]
     print_table(outcomes)
-    words = [
-        f"{sum(getattr(one, word) for one in outcomes)} {word}" for word in ("passed", "failed", "skipped")
-    ]
+    words = [f"{sum(getattr(one, word) for one in outcomes)} {word}" for word in ("passed", "failed", "skipped")]
     print(", ".join(words), flush=True)
     return 0 if all(one.is_good for one in outcomes) else 1
 

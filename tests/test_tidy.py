@@ -87,9 +87,7 @@ def sight_of_the_world(tree: ast.AST) -> Iterator[Finding]:
     """Clock, randomness, environment, I/O, waiting: all of it comes in records."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (
-                f"line {node.lineno}: import {one.name}" for one in node.names if is_sighted(one.name)
-            )
+            yield from (f"line {node.lineno}: import {one.name}" for one in node.names if is_sighted(one.name))
         if isinstance(node, ast.ImportFrom) and is_sighted(node.module or ""):
             yield f"line {node.lineno}: from {node.module} import"
         if isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith):
@@ -127,9 +125,7 @@ def blind_files() -> list[Path]:
 
 
 def service_packages() -> list[Path]:
-    return sorted(
-        {file.parent for file in SERVICES.glob("*/*.py")} - {SERVICES / name for name in WITHOUT_CARD}
-    )
+    return sorted({file.parent for file in SERVICES.glob("*/*.py")} - {SERVICES / name for name in WITHOUT_CARD})
 
 
 def parse(file: Path) -> ast.Module:
@@ -163,9 +159,7 @@ def test_every_message_is_documented() -> None:
 
 def test_the_kafka_client_is_used_in_one_place() -> None:
     users = {
-        relative(file)
-        for file in SERVICES.rglob("*.py")
-        if any(client in file.read_text() for client in KAFKA_CLIENTS)
+        relative(file) for file in SERVICES.rglob("*.py") if any(client in file.read_text() for client in KAFKA_CLIENTS)
     }
     assert users <= {"services/core/kafka_log.py"}
 

@@ -197,7 +197,7 @@ class Cluster:
 
     def format(self) -> None:
         """Write each node's settings, and format the storage of new nodes under one cluster id."""
-        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        identity = cluster_id()
         formatting = []
         for node in self.nodes:
             node.folder.mkdir(parents=True, exist_ok=True)
@@ -220,9 +220,7 @@ class Cluster:
         settings = {
             "process.roles": "broker,controller",
             "node.id": str(node.number),
-            "controller.quorum.voters": ",".join(
-                f"{one.number}@{HOST}:{one.controller_port}" for one in self.nodes
-            ),
+            "controller.quorum.voters": ",".join(f"{one.number}@{HOST}:{one.controller_port}" for one in self.nodes),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "CLIENT",
             "listeners": f"CLIENT://{HOST}:{node.client_port},CONTROLLER://{HOST}:{node.controller_port}",
@@ -269,9 +267,7 @@ class Cluster:
         arguments = ["guard", "--dir", str(self.folder), "--parent", str(os.getpid())]
         command = [sys.executable, str(Path(__file__).resolve()), *arguments]
         quiet = subprocess.DEVNULL
-        self.guardian = subprocess.Popen(
-            command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
-        )
+        self.guardian = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
 
     def stop(self) -> None:
         """Stop every node; a temporary cluster is removed by force, since nobody reads its data again."""
@@ -333,9 +329,12 @@ def check_tools() -> None:
         raise BrokerError(missing)
 
 
-def java_command(
-    folder: Path, main_class: str, *arguments: str, options: list[str] | None = None
-) -> list[str]:
+def cluster_id() -> str:
+    """A random id in the form that Kafka wants, never beginning with a dash, which its tool takes for an option."""
+    return "V" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+
+
+def java_command(folder: Path, main_class: str, *arguments: str, options: list[str] | None = None) -> list[str]:
     """Command line of a class of the broker's jars."""
     java = shutil.which("java") or "java"
     logs = [
