@@ -73,11 +73,11 @@ tools: | $(VENV)/bin/python ## what the full test-suite needs beyond Python: Jav
 kafka: tools ## a Kafka broker of our own on port 19092; BROKERS=3 starts three
 	@$(PY) deploy/kafka/broker.py start --brokers $(BROKERS) $(ARGS)
 
-kafka-stop: | $(VENV)/bin/python ## stop it; its data stays under build/kafka/data
-	@$(PY) deploy/kafka/broker.py stop $(ARGS)
+kafka-stop: ## stop it; its data stays under build/kafka/data
+	@$(PYTHON) deploy/kafka/broker.py stop $(ARGS)
 
-kafka-status: | $(VENV)/bin/python ## say whether it runs
-	@$(PY) deploy/kafka/broker.py status $(ARGS)
+kafka-status: ## say whether it runs
+	@$(PYTHON) deploy/kafka/broker.py status $(ARGS)
 
 lock: $(VENV)/.locked ## resolve requirements/*.txt anew from pyproject.toml
 	@VENV=$(VENV) requirements/lock.sh
