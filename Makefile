@@ -86,4 +86,4 @@ wheel: setup ## build/dist/vigil_exchange-*.whl
 	@$(PY) -m build --quiet --wheel --no-isolation --outdir build/dist
 
 clean: kafka-stop ## remove everything that was generated, fetched or written by running
-	rm -rf $(VENV) build dist run protos/gen *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist run protos/gen *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -54,9 +54,7 @@ def plugin(name: str) -> str:
     beside = Path(sys.executable).parent / f"protoc-gen-{name}"
     found = str(beside) if beside.exists() else shutil.which(f"protoc-gen-{name}")
     if found is None:
-        raise SystemExit(
-            f"protoc-gen-{name} is missing: install mypy-protobuf (it is in requirements/dev.txt)"
-        )
+        raise SystemExit(f"protoc-gen-{name} is missing: install mypy-protobuf (it is in requirements/dev.txt)")
     return found
 
 

@@ -29,7 +29,7 @@ def main() -> int:
         fetch_java()
         fetch_jars()
     except MissingToolError as missing:
-        print(f"tools: {missing}; tests on a real Kafka broker will be skipped", file=sys.stderr)
+        print(f"tools: {missing}; tests on a real Kafka broker cannot run", file=sys.stderr)
         return 1 if os.environ.get("CI") == "true" else 0
     return 0
 
