@@ -16,8 +16,8 @@ def balanced(kind: str, reference: int, at_ms: Milliseconds, legs: Sequence[Leg]
     Source   M-1
     """
     totals: dict[int, int] = {}
-    kept = [leg for leg in legs if leg[3]]
-    for _book, _owner, asset, amount in kept:
+    kept = [leg for leg in legs if leg[4]]
+    for _book, _owner, _market, asset, amount in kept:
         invariant(-LIMIT < amount < LIMIT, "an amount fits its range")
         totals[asset] = totals.get(asset, 0) + amount
     invariant(not any(totals.values()), "the legs of an entry sum to zero per asset")

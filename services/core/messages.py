@@ -424,9 +424,9 @@ class Book(IntEnum):
     OUTSIDE = 8
 
 
-Leg: TypeAlias = tuple[int, int, int, int]
-"""(book, owner, asset, amount). Owner: a subaccount, a market for CLEARING, a service number for TRANSIT, 0 for FEES and OUTSIDE.
-An asset below zero is a market's size: -market, so that sizes balance as money does. POSITION cash stands with its subaccount."""
+Leg: TypeAlias = tuple[int, int, int, int, int]
+"""(book, owner, market, asset, amount), 0 where there is none. Owner: a subaccount, or a service number for TRANSIT. Market: of
+POSITION and CLEARING. An asset below zero is a market's size: -market, so that sizes balance as money does."""
 
 
 class Posted(Message, tag=80, frozen=True):

@@ -60,7 +60,7 @@ def move(state: State, fund: Fund, amount: Amount, counterparty: int, kind: str,
     books = state.transit.setdefault(counterparty, {})
     fund.balance += amount
     books[fund.asset] = books.get(fund.asset, 0) - amount
-    legs = [(Book.FUND, 0, fund.asset, amount), (Book.TRANSIT, counterparty, fund.asset, -amount)]
+    legs = [(Book.FUND, 0, 0, fund.asset, amount), (Book.TRANSIT, counterparty, 0, fund.asset, -amount)]
     return [
         balanced(kind, reference, state.now_ms, legs, fund.group),
         FundChanged(fund.group, fund.asset, fund.balance, amount),

@@ -186,7 +186,7 @@ def take_in(state: State, kind: str, reference: int, asset: AssetId, amount: Amo
     books = state.transit.setdefault(number, {})
     books[asset] = books.get(asset, 0) + amount
     return balanced(
-        kind, reference, state.now_ms, [(Book.OUTSIDE, 0, asset, -amount), (Book.TRANSIT, number, asset, amount)]
+        kind, reference, state.now_ms, [(Book.OUTSIDE, 0, 0, asset, -amount), (Book.TRANSIT, number, 0, asset, amount)]
     )
 
 
