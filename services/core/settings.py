@@ -169,7 +169,8 @@ def explained(refused: ValidationError) -> list[str]:
     for error in refused.errors():
         field = ".".join(str(part) for part in error["loc"])
         came = f" (was {error['input']!r})" if field else ""
-        lines.append(f"{PREFIX}{field.upper()}: {error['msg']}{came}" if field else error["msg"])
+        text = error["msg"].removeprefix("Value error, ")
+        lines.append(f"{PREFIX}{field.upper()}: {text}{came}" if field else text)
     return lines
 
 

@@ -1,0 +1,88 @@
+"""Metrics come from the counters of hosts; logs carry the trace."""
+
+import asyncio
+import io
+import json
+import urllib.request
+from pathlib import Path
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.core import messages as m
+from services.core.memory_log import MemoryLog
+from services.core.snapshots import Folder, Snapshots
+from services.core.spine import Engine
+from services.core.telemetry import HostCollector, MeasuredHost, MetricsServer, configure_logs
+from services.core.topics import all_topics
+from services.insurance_fund.machine import MACHINE
+from services.insurance_fund.state import State
+
+PARTITIONS = {"settlement": 1, "funding": 1, "matching": 1, "risk": 1, "insurance_fund": 1}
+
+
+async def host_after_genesis(folder: Path) -> MeasuredHost[State]:
+    home = MemoryLog(lambda: 1_000)
+    await home.create(all_topics(PARTITIONS))
+    genesis = m.Record(m.Genesis("test", 1, PARTITIONS, [0] * 4096, []))
+    tick = msgspec.msgpack.encode(m.Record(m.Tick()))
+    await home.append("insurance_fund.inbox", 0, [tick, msgspec.msgpack.encode(genesis), tick])
+
+    def spawn(_task: object) -> None:
+        raise AssertionError("nothing is due")
+
+    host = MeasuredHost(Engine(MACHINE, 0), home, Snapshots(Folder(folder), "insurance_fund/0"), spawn)  # type: ignore[arg-type]
+    host.advance(await home.read("insurance_fund.inbox", 0, 0, 10, 0))
+    await home.append("insurance_fund.inbox", 0, [tick, tick])
+    assert await host.measure_lag() == 2
+    await host.save(3, host.engine.snapshot())
+    return host
+
+
+async def test_metrics_are_the_counters_of_the_host(tmp_path: Path) -> None:
+    host = await host_after_genesis(tmp_path)
+    registry = CollectorRegistry()
+    registry.register(HostCollector([host]))
+
+    def sample(name: str) -> float | None:
+        return registry.get_sample_value(name, {"machine": "insurance_fund/0"})
+
+    assert sample("vigil_records_applied_total") == 2
+    assert sample("vigil_records_unborn_total") == 1
+    assert sample("vigil_inbox_lag_records") == 2
+    assert sample("vigil_inbox_position") == 3
+    assert sample("vigil_machine_time_seconds") == 1
+    assert sample("vigil_partition_stopped") == 0
+    assert sample("vigil_snapshots_total") == 1
+    assert (sample("vigil_step_seconds_total") or 0) > 0
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        content: bytes = answer.read()
+    return content.decode()
+
+
+async def test_metrics_over_http(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    registry.register(HostCollector([await host_after_genesis(tmp_path)]))
+    with MetricsServer("127.0.0.1:0", registry) as server:
+        text = await asyncio.to_thread(fetch, f"http://{server.address}/metrics")
+    assert 'vigil_records_applied_total{machine="insurance_fund/0"} 2.0' in text
+
+
+def test_logs_are_json_lines_with_the_trace_in_hexadecimal() -> None:
+    stream = io.StringIO()
+    try:
+        configure_logs("info", "json", stream, machine="risk/0")
+        structlog.get_logger().info("withdrawal_returned", trace=255)
+        structlog.get_logger().debug("not shown")
+    finally:
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
+    (line,) = stream.getvalue().splitlines()
+    entry = json.loads(line)
+    assert (entry["event"], entry["trace"], entry["machine"], entry["level"]) == (
+        *("withdrawal_returned", "00000000000000ff", "risk/0", "info"),
+    )
