@@ -85,10 +85,10 @@ class SqliteLog:
         self.lock = None if read_only else take_lock(path)
         try:
             self.database = connect(path, synchronous, read_only=read_only)
-            self.partitions = self.load()
         except (sqlite3.Error, LogError) as error:
             self.release_lock()
             raise refusal(path, error) from error
+        self.partitions = self.load()
 
     def load(self) -> dict[tuple[str, int], Partition]:
         """Read which partitions there are and where they end."""
@@ -152,6 +152,8 @@ class SqliteLog:
         if (at_ms is not None) != target.keep_times:
             raise LogError(f"topic {topic} {'needs' if target.keep_times else 'does not take'} times with its records")
         times = at_ms if at_ms is not None else [self.now_ms()] * len(values)
+        if len(times) != len(values):
+            raise LogError(f"{len(values)} records came with {len(times)} times")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             with self.transaction() as database:
