@@ -16,7 +16,7 @@ class Key(Enum):
     SUBACCOUNT = "slot of message.subaccount"
     ACCOUNT = "slot of message.header.account, or message.account"
     MARKET = "matching partition of message.market"
-    FUNDING = "funding partition of message.market"
+    FUNDING = "funding partition of message.market, by id or as listed"
     OWN = "the writer's own partition"
     ONE = "partition 0"
     ALL = "every partition"
@@ -69,7 +69,7 @@ ROUTES = (
     route(m.FaucetDeposit, ("gateway", "settlement", Key.ONE)),
     route(m.ListAsset, ("admin", "settlement", Key.ONE)),
     route(m.ContributeToFund, ("admin", "settlement", Key.ONE)),
-    route(m.ListMarket, ("admin", "funding", Key.ALL)),
+    route(m.ListMarket, ("admin", "funding", Key.FUNDING)),
     route(
         m.CommandResolved,
         ("risk", "feed.account", Key.OWN),
@@ -111,7 +111,6 @@ ROUTES = (
     route(
         m.BookSampled,
         ("matching", "funding", Key.FUNDING),
-        ("matching", "risk", Key.ALL),
         ("matching", "feed.book", Key.OWN),
     ),
     # orders

@@ -1,0 +1,45 @@
+"""Premium, funding rate and the exact step: integers in, integers out."""
+
+from services.core.fixed import FRACTION_ONE, Amount, Fraction, Price, clamp, div_floor
+
+EIGHT_HOURS_MS = 28_800_000
+DAMPING = 500_000_000
+"""The interest term pulls the rate by at most 0.05 % per eight hours (F-2.2)."""
+
+
+def premium(index_price: Price, impact_bid: Price, impact_ask: Price) -> Fraction:
+    """Premium of the book over the index; 0 when the index lies between the impact prices or a side is too thin.
+
+        premium = (max(0, impact_bid - index) - max(0, index - impact_ask)) / index
+
+    Units    parts of 1e12, signed
+    Rounds   down
+    Source   F-2.9
+    """
+    above = max(0, impact_bid - index_price) if impact_bid else 0
+    below = max(0, index_price - impact_ask) if impact_ask else 0
+    return div_floor((above - below) * FRACTION_ONE, index_price)
+
+
+def funding_rate(mean_premium: Fraction, interest_rate: Fraction, interval_ms: int, rate_max: Fraction) -> Fraction:
+    """Rate of one interval from the mean premium of it.
+
+        rate = (premium + clamp(interest - premium, +-0.05 %)) * interval / 8 h, then clamped to +-rate_max
+
+    Units    parts of 1e12 of the mark; interest per 8 h; > 0: longs pay shorts
+    Rounds   down; the payment itself is exact, see funding_step
+    Source   F-2.10
+    """
+    per_eight_hours = mean_premium + clamp(interest_rate - mean_premium, -DAMPING, DAMPING)
+    return clamp(div_floor(per_eight_hours * interval_ms, EIGHT_HOURS_MS), -rate_max, rate_max)
+
+
+def funding_step(rate: Fraction, lot_notional: Amount, remainder: int) -> tuple[Amount, int]:
+    """Payment of one lot in whole units, and the remainder for the next step; nobody gains from rounding.
+
+    Units    settlement units; remainder in parts of 1e12 of a unit, 0 <= remainder < 1e12
+    Source   DESIGN.md 3
+    """
+    owed = rate * lot_notional + remainder
+    payment = div_floor(owed, FRACTION_ONE)
+    return payment, owed - payment * FRACTION_ONE

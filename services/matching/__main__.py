@@ -1,0 +1,8 @@
+"""The matching machine as a process: `python -m services.matching`; wiring only."""
+
+from services.core.process import run_machine
+from services.matching.api import services_of
+from services.matching.machine import MACHINE
+
+if __name__ == "__main__":
+    run_machine(MACHINE, services_of)

@@ -1,0 +1,125 @@
+"""The risk machine: its table of contents; orders, money and liquidation have their own files."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from services.core import messages as m
+from services.core.fixed import LATE_MS
+from services.core.messages import Message, Record
+from services.core.spine import Machine
+from services.risk import liquidation, money, orders
+from services.risk.state import Mark, State, check_invariants
+
+Input: TypeAlias = (
+    m.OpenAccount
+    | m.PlaceOrder
+    | m.CancelOrder
+    | m.Withdraw
+    | m.FrameSigned
+    | m.AssetListed
+    | m.MarketListed
+    | m.SettlementMarked
+    | m.FundingStepped
+    | m.MarksUpdated
+    | m.OrderRested
+    | m.OrderFilled
+    | m.OrderCancelled
+    | m.CancelRefused
+    | m.AllCancelled
+    | m.DepositCredited
+    | m.WithdrawalPaid
+    | m.WithdrawalReturned
+    | m.DeficitCovered
+    | m.DeficitUncovered
+)
+Output: TypeAlias = (
+    m.CommandResolved
+    | m.OrderAdmitted
+    | m.CancelRequested
+    | m.CancelAllRequested
+    | m.WithdrawalRequested
+    | m.FundContributed
+    | m.DeficitReported
+    | m.Posted
+    | m.AccountOpened
+    | m.BalanceChanged
+    | m.PositionChanged
+    | m.OrderUpdated
+    | m.FillBooked
+    | m.FundingPaid
+    | m.LiquidationStarted
+    | m.LiquidationEnded
+)
+
+
+def apply(state: State, record: Record) -> list[Message]:
+    """Advance the shard by one record."""
+    return PROCESS[type(record.message)](state, record.message, record)
+
+
+def process_marks(state: State, updated: m.MarksUpdated, record: Record) -> list[Message]:
+    """See the marks of open markets and look who fell below maintenance; late marks are ignored."""
+    if state.now_ms - record.origin_ms > LATE_MS:
+        return []
+    for market, mark_price, _index_price in updated.marks:
+        mark = state.marks.get(market)
+        if mark is not None:
+            mark.price = mark_price
+            mark.seen_ms = state.now_ms
+    state.rounds_since_resumed += 1
+    liquidation.scan(state)
+    return []
+
+
+def process_settlement_mark(state: State, marked: m.SettlementMarked) -> list[Message]:
+    """Open a market with its first mark."""
+    state.marks[marked.market] = Mark(marked.mark_price, state.now_ms)
+    return []
+
+
+def process_listing(state: State, listed: m.MarketListed) -> list[Message]:
+    """Know a market."""
+    state.markets[listed.market.id] = listed.market
+    return []
+
+
+def process_asset(state: State, listed: m.AssetListed) -> list[Message]:
+    """Know an asset."""
+    state.assets[listed.asset.id] = listed.asset
+    return []
+
+
+def process_all_cancelled(state: State, cancelled: m.AllCancelled) -> list[Message]:
+    """Go on with the liquidation that asked for it."""
+    return liquidation.all_cancelled(state, state.subaccount(cancelled.subaccount), cancelled.market)
+
+
+def without_record(process: Callable[[State, Any], list[Message]]) -> Callable[[State, Any, Record], list[Message]]:
+    """Adapt a process that needs only the message."""
+    return lambda state, message, _record: process(state, message)
+
+
+PROCESS: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {
+    m.PlaceOrder: without_record(orders.process_place),
+    m.CancelOrder: without_record(orders.process_cancel),
+    m.OrderFilled: without_record(orders.process_fill),
+    m.OrderRested: without_record(orders.process_rested),
+    m.OrderCancelled: without_record(orders.process_cancelled),
+    m.CancelRefused: without_record(orders.process_cancel_refused),
+    m.AllCancelled: without_record(process_all_cancelled),
+    m.MarksUpdated: process_marks,
+    m.FundingStepped: without_record(money.process_funding),
+    m.FrameSigned: lambda _state, _message, _record: [],
+    m.OpenAccount: without_record(money.process_open),
+    m.DepositCredited: without_record(money.process_deposit),
+    m.Withdraw: without_record(money.process_withdraw),
+    m.WithdrawalPaid: without_record(money.process_withdrawal_paid),
+    m.WithdrawalReturned: without_record(money.process_withdrawal_returned),
+    m.DeficitCovered: without_record(liquidation.answered),
+    m.DeficitUncovered: without_record(liquidation.answered),
+    m.SettlementMarked: without_record(process_settlement_mark),
+    m.MarketListed: without_record(process_listing),
+    m.AssetListed: without_record(process_asset),
+}
+
+MACHINE = Machine("risk", State, apply, check_invariants, work=liquidation.work, has_work=liquidation.has_work)

@@ -1,0 +1,91 @@
+"""Margin arithmetic of one subaccount in one settlement asset: numbers in, numbers out; it reads no state."""
+
+from services.core.contracts import fee, margin, notional, value
+from services.core.fixed import FRACTION_ONE, Amount, Price, Size, div_ceil, div_floor
+from services.core.markets import Market
+from services.core.messages import Side
+
+WITHDRAWAL_FRACTION = 200_000_000_000  # M-11: r = 20 %
+
+
+def worst_size(size: Size, buys: Size, sells: Size) -> Size:
+    """Return the larger position that fills of one side's orders can lead to, as an absolute size (M-4)."""
+    return max(abs(size + buys), abs(size - sells))
+
+
+def initial_margin(market: Market, size: Size, mark_price: Price) -> Amount:
+    """Margin an account must hold to open or keep opening |size|; rounds up, against the account (M-3)."""
+    return margin(notional(market, size, mark_price), market.initial_margin_fraction)
+
+
+def maintenance_margin(market: Market, size: Size, mark_price: Price) -> Amount:
+    """Margin below which an account is liquidated; rounds up, against the account (M-3)."""
+    return margin(notional(market, size, mark_price), market.maintenance_margin_fraction)
+
+
+def protection_price(market: Market, side: int, mark_price: Price) -> Price:
+    """Worst price of the band for a side, on the tick; the rounding never widens the band (M-4)."""
+    width = div_floor(mark_price * market.band, FRACTION_ONE)
+    edge = mark_price + side * width
+    return edge - edge % market.tick if side == Side.BUY else edge + -edge % market.tick
+
+
+def order_hold(market: Market, side: int, price: Price, remaining: Size, mark_price: Price) -> Amount:
+    """Part of the balance that an open order needs beside initial margin: its taker fee and its loss to the mark at admission.
+
+        hold = fee(notional(remaining, price)) + max(0, side * (price - mark)) * remaining
+
+    Units    settlement units, >= 0; `price` is the worst price allowed
+    Rounds   up, against the account
+    Source   M-4
+    """
+    charged = fee(notional(market, remaining, price), market.taker_fee)
+    loss = side * (price - mark_price)
+    return charged + (notional(market, remaining, loss) if loss > 0 else 0)
+
+
+def unrealised_pnl(market: Market, size: Size, cash: Amount, mark_price: Price) -> Amount:
+    """Value of a position at the mark (M-2): cash + value(size)."""
+    return cash + value(market, size, mark_price)
+
+
+def bankruptcy_cash(
+    market: Market, size: Size, change: Size, mark_price: Price, equity: Amount, maintenance_total: Amount
+) -> Amount:
+    """Cash that closing `change` of `size` must bring so that equity is used up pro rata by maintenance margin.
+
+        cash = -(value after - value before) - floor(equity * |maintenance before - after| / maintenance of the subaccount)
+
+    Units    settlement units, signed as a cash flow; change has the sign opposite to size; maintenance_total > 0
+    Rounds   up, for the account's creditors; closing step by step at these amounts leaves exactly zero
+    Source   M-12, F-DX-12
+    """
+    released = maintenance_margin(market, size, mark_price) - maintenance_margin(market, size + change, mark_price)
+    return -value(market, change, mark_price) - div_floor(equity * abs(released), maintenance_total)
+
+
+def lowers_risk(
+    equity_before: Amount, maintenance_before: Amount, equity_after: Amount, maintenance_after: Amount
+) -> bool:
+    """Whether an update of an account without enough initial margin may pass, for its risk falls (F-DX-6, cross-multiplied)."""
+    if maintenance_after > maintenance_before:
+        return False
+    return equity_after * maintenance_before >= equity_before * maintenance_after
+
+
+def withdrawable(idle: Amount, holds: Amount, profit: Amount, initial: Amount, notional_total: Amount) -> Amount:
+    """Amount that may leave now: unrealised profit never does, unrealised loss counts in full.
+
+        idle + min(0, profit) - holds - max(initial, 20 % of notional), at most idle - holds, at least 0
+
+    Rounds   down, against the account
+    Source   M-11 (thin: no profit leaves before it is realised)
+    """
+    kept = max(initial, div_ceil(notional_total * WITHDRAWAL_FRACTION, FRACTION_ONE))
+    return max(0, min(idle - holds, idle + min(0, profit) - holds - kept))
+
+
+def reduced_basis(basis: Amount, size_before: Size, size_after: Size) -> Amount:
+    """Cash flow since entry after a partial close: pro rata, towards zero (M-2). It is displayed and ranked by, never paid."""
+    kept = div_floor(abs(basis) * abs(size_after), abs(size_before))
+    return kept if basis >= 0 else -kept

@@ -1,0 +1,156 @@
+"""Accounts opened, money in and out, funding payments."""
+
+from services.core.commands import check_window, resolved
+from services.core.fixed import LIMIT, Amount, SubaccountId, account_of, div_exact
+from services.core.keys import account_of_key, key_id
+from services.core.messages import (
+    AccountOpened,
+    Book,
+    DepositCredited,
+    FundingPaid,
+    FundingStepped,
+    Leg,
+    Message,
+    OpenAccount,
+    Withdraw,
+    WithdrawalPaid,
+    WithdrawalRequested,
+    WithdrawalReturned,
+)
+from services.core.reasons import Reason, Refusal
+from services.core.spine import machine_number
+from services.risk import margin
+from services.risk.events import balance_changed
+from services.risk.orders import check_header
+from services.risk.state import Account, State, Subaccount, health, post
+
+SETTLEMENT = machine_number("settlement")
+
+
+def process_open(state: State, opening: OpenAccount) -> list[Message]:
+    """Open an account by its first key; the same key again changes nothing."""
+    header = opening.header
+    if state.commands.seen(header):
+        return []
+    refusal = check_window(header, state.now_ms) or check_key(opening)
+    if refusal is not None:
+        return [resolved(header.account, header.command_id, refusal)]
+    state.commands.begin(header, state.now_ms)
+    account = state.accounts.setdefault(header.account, Account(header.account))
+    if account.keys and header.key_id not in account.keys:
+        refusal = Refusal(Reason.KEY_OF_ANOTHER_ACCOUNT)
+        return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
+    fresh = header.key_id not in account.keys
+    account.keys[header.key_id] = opening.key
+    opened: list[Message] = [AccountOpened(account.id, header.key_id)] if fresh else []
+    return [*opened, *state.commands.resolve(header.account, header.command_id)]
+
+
+def check_key(opening: OpenAccount) -> Refusal | None:
+    """Refuse a key that does not hash to what the command says."""
+    header = opening.header
+    if account_of_key(opening.key) != header.account or key_id(opening.key) != header.key_id:
+        return Refusal(Reason.UNAUTHORIZED)
+    return None
+
+
+def process_deposit(state: State, credited: DepositCredited) -> list[Message]:
+    """Take a credit, always; an unsettled debt of the subaccount is settled by it first (M-13)."""
+    subaccount = state.subaccount(credited.subaccount)
+    asset, amount = credited.asset, credited.amount
+    settled = min(amount, -subaccount.unsettled.get(asset, 0))
+    legs: list[Leg] = [
+        (Book.TRANSIT, SETTLEMENT, 0, asset, -amount),
+        (Book.UNSETTLED, subaccount.id, 0, asset, settled),
+        (Book.IDLE, subaccount.id, 0, asset, amount - settled),
+    ]
+    return [post(state, "deposit", credited.deposit_id, legs), balance_changed(subaccount, asset, "deposit")]
+
+
+def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:
+    """Debit a withdrawal and ask settlement to pay it; its result is settlement's."""
+    header = withdraw.header
+    if state.commands.seen(header):
+        return []
+    refusal = check_header(state, header, withdraw.subaccount)
+    if refusal is not None:
+        return [resolved(header.account, header.command_id, refusal)]
+    state.commands.begin(header, state.now_ms)
+    refusal = check_withdrawal(state, withdraw)
+    if refusal is not None:
+        return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
+    subaccount = state.subaccount(withdraw.subaccount)
+    subaccount.withdrawal_ids += 1
+    identity = subaccount.withdrawal_ids
+    subaccount.withdrawals[identity] = header.command_id
+    return [
+        move_out(state, subaccount.id, withdraw.asset, withdraw.amount, identity),
+        balance_changed(subaccount, withdraw.asset, "withdrawal"),
+        WithdrawalRequested(subaccount.id, withdraw.asset, withdraw.amount, identity, withdraw.address),
+    ]
+
+
+def check_withdrawal(state: State, withdraw: Withdraw) -> Refusal | None:
+    """Refuse what may not leave now."""
+    if withdraw.asset not in state.assets:
+        return Refusal(Reason.UNKNOWN_ASSET)
+    if not 0 < withdraw.amount < LIMIT:
+        return Refusal(Reason.INVALID_AMOUNT, LIMIT)
+    subaccount = state.subaccounts.get(withdraw.subaccount, Subaccount(withdraw.subaccount))
+    if subaccount.liquidation is not None:
+        return Refusal(Reason.ACCOUNT_LIQUIDATING)
+    available = available_amount(state, subaccount, withdraw.asset)
+    if withdraw.amount > available:
+        return Refusal(Reason.INSUFFICIENT_FUNDS, available)
+    return None
+
+
+def available_amount(state: State, subaccount: Subaccount, asset: int) -> Amount:
+    """Amount of an asset that may be withdrawn now (M-11 in thin form); nothing while an unsettled debt stands."""
+    if subaccount.unsettled.get(asset, 0) or subaccount.liquidation is not None:
+        return 0
+    now = health(state, subaccount, asset)
+    return margin.withdrawable(now.idle, now.holds, now.profit, now.initial, now.notional)
+
+
+def move_out(state: State, subaccount: SubaccountId, asset: int, amount: Amount, identity: int) -> Message:
+    """Move money from a subaccount to settlement; a negative amount back."""
+    legs = [(Book.IDLE, subaccount, 0, asset, -amount), (Book.TRANSIT, SETTLEMENT, 0, asset, amount)]
+    return post(state, "withdrawal", identity, legs)
+
+
+def process_withdrawal_paid(state: State, paid: WithdrawalPaid) -> list[Message]:
+    """Resolve the command: the money left the venue."""
+    subaccount = state.subaccount(paid.subaccount)
+    command_id = subaccount.withdrawals.pop(paid.withdrawal_id)
+    return [*state.commands.resolve(account_of(subaccount.id), command_id)]
+
+
+def process_withdrawal_returned(state: State, returned: WithdrawalReturned) -> list[Message]:
+    """Credit a withdrawal that custody could not pay."""
+    subaccount = state.subaccount(returned.subaccount)
+    command_id = subaccount.withdrawals.pop(returned.withdrawal_id)
+    refusal = Refusal(Reason(returned.reason))
+    return [
+        move_out(state, subaccount.id, returned.asset, -returned.amount, returned.withdrawal_id),
+        balance_changed(subaccount, returned.asset, "withdrawal"),
+        *state.commands.resolve(account_of(subaccount.id), command_id, refusal=refusal),
+    ]
+
+
+def process_funding(state: State, stepped: FundingStepped) -> list[Message]:
+    """Pay or receive one funding step on every position of the market, at the cut that all shards share."""
+    market = state.markets[stepped.market]
+    asset = market.settlement_asset
+    events: list[Message] = []
+    for subaccount in state.subaccounts.values():
+        exposure = subaccount.exposures.get(market.id)
+        if exposure is None or not exposure.size:
+            continue
+        payment = div_exact(exposure.size, market.lot) * stepped.payment_per_lot
+        if not payment:
+            continue
+        legs = [(Book.IDLE, subaccount.id, 0, asset, -payment), (Book.CLEARING, 0, market.id, asset, payment)]
+        events.append(post(state, "funding", stepped.step, legs))
+        events.append(FundingPaid(subaccount.id, market.id, stepped.step, payment))
+    return events

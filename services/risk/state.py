@@ -1,0 +1,286 @@
+"""Accounts, subaccounts and house books of a risk partition, and the one function that moves money in it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from services.core.books import balanced
+from services.core.commands import Commands
+from services.core.contracts import notional
+from services.core.fixed import (
+    AccountId,
+    Amount,
+    AssetId,
+    MarketId,
+    Milliseconds,
+    Price,
+    Size,
+    SubaccountId,
+    invariant,
+)
+from services.core.markets import Asset, Market
+from services.core.messages import Book, CommandId, Leg, OrderId, OrderKind, Posted, Side
+from services.core.spine import MachineState
+from services.risk import margin
+
+
+@dataclass(slots=True)
+class Account:
+    """Keys by id."""
+
+    id: AccountId
+    keys: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class OpenOrder:
+    """An order from admission to its end. `order_id` is 0 until matching answers; `hold` is what it needs of the balance."""
+
+    ref: int
+    command_id: CommandId
+    client_id: int
+    side: int
+    price: Price
+    size: Size
+    remaining: Size
+    kind: int
+    reduce_only: bool
+    mark_price_held: Price
+    hold: Amount
+    order_id: OrderId = 0
+
+    def adds(self) -> Size:
+        """Size that counts for margin: a reduce-only order never adds to a position."""
+        return 0 if self.reduce_only else self.remaining
+
+
+@dataclass(slots=True)
+class Exposure:
+    """Position of a subaccount in a market (M-2), with its open orders; `buys` and `sells` sum what they may add."""
+
+    market: MarketId
+    size: Size = 0
+    cash: Amount = 0
+    basis: Amount = 0
+    since_ms: Milliseconds = 0
+    buys: Size = 0
+    sells: Size = 0
+    orders: dict[int, OpenOrder] = field(default_factory=dict)
+
+
+class Stage(IntEnum):
+    """Where a liquidation stands; at most one step is in flight (M-12)."""
+
+    CANCELLING = 1
+    CLOSING = 2
+    WAITING_FOR_MARK = 3
+    WAITING_FOR_FUND = 4
+
+
+@dataclass(slots=True)
+class Liquidation:
+    """A liquidation under way; `pending` are deficits not yet answered, by id."""
+
+    asset: AssetId
+    group: str
+    stage: int = Stage.CANCELLING
+    cancelling: dict[MarketId, None] = field(default_factory=dict)
+    pending: dict[int, Amount] = field(default_factory=dict)
+    contributed: Amount = 0
+    deficit: Amount = 0
+
+
+@dataclass(slots=True)
+class Subaccount:
+    """Balances and exposures. `idle` may fall below zero by involuntary payments (M-7); `unsettled` <= 0 is outside equity (M-13)."""
+
+    id: SubaccountId
+    idle: dict[AssetId, Amount] = field(default_factory=dict)
+    unsettled: dict[AssetId, Amount] = field(default_factory=dict)
+    holds: dict[AssetId, Amount] = field(default_factory=dict)
+    exposures: dict[MarketId, Exposure] = field(default_factory=dict)
+    withdrawals: dict[int, CommandId] = field(default_factory=dict)
+    refs: int = 0
+    withdrawal_ids: int = 0
+    deficits: int = 0
+    group: str = ""
+    liquidation: Liquidation | None = None
+
+
+@dataclass(slots=True)
+class Mark:
+    """Copy of a market's mark, and when it was seen."""
+
+    price: Price = 0
+    seen_ms: Milliseconds = 0
+
+
+@dataclass(slots=True)
+class State(MachineState):
+    """The partition. `house` is book -> owner -> market -> asset -> amount; `queue` holds subaccounts to judge, deepest first."""
+
+    assets: dict[AssetId, Asset] = field(default_factory=dict)
+    accounts: dict[AccountId, Account] = field(default_factory=dict)
+    subaccounts: dict[SubaccountId, Subaccount] = field(default_factory=dict)
+    house: dict[int, dict[int, dict[MarketId, dict[AssetId, Amount]]]] = field(default_factory=dict)
+    commands: Commands = field(default_factory=Commands)
+    marks: dict[MarketId, Mark] = field(default_factory=dict)
+    queue: list[tuple[Amount, SubaccountId]] = field(default_factory=list)
+
+    def subaccount(self, subaccount: SubaccountId) -> Subaccount:
+        """Return a subaccount, opened empty when it is new."""
+        known = self.subaccounts.get(subaccount)
+        if known is None:
+            known = self.subaccounts[subaccount] = Subaccount(subaccount)
+        return known
+
+
+def post(state: State, kind: str, reference: int, legs: Sequence[Leg]) -> Posted:
+    """Move money and sizes by one balanced entry: the only code that changes a balance (M-1)."""
+    entry = balanced(kind, reference, state.now_ms, legs)
+    for book, owner, market, asset, amount in entry.legs:
+        if book == Book.IDLE:
+            idle = state.subaccount(owner).idle
+            idle[asset] = idle.get(asset, 0) + amount
+        elif book == Book.POSITION:
+            exposure = exposure_of(state.subaccount(owner), market)
+            if asset < 0:
+                exposure.size += amount
+            else:
+                exposure.cash += amount
+        elif book == Book.UNSETTLED:
+            unsettled = state.subaccount(owner).unsettled
+            unsettled[asset] = unsettled.get(asset, 0) + amount
+        else:
+            markets = state.house.setdefault(book, {}).setdefault(owner, {})
+            assets = markets.setdefault(market, {})
+            assets[asset] = assets.get(asset, 0) + amount
+    return entry
+
+
+def exposure_of(subaccount: Subaccount, market: MarketId) -> Exposure:
+    """Return the exposure, opened empty when it is new."""
+    known = subaccount.exposures.get(market)
+    if known is None:
+        known = subaccount.exposures[market] = Exposure(market)
+    return known
+
+
+def add_order(subaccount: Subaccount, market: Market, order: OpenOrder) -> None:
+    """Count a new order's hold and size."""
+    exposure = exposure_of(subaccount, market.id)
+    exposure.orders[order.ref] = order
+    count(subaccount, exposure, market, order, 1)
+
+
+def reduce_order(subaccount: Subaccount, market: Market, order: OpenOrder, remaining: Size) -> None:
+    """Bring an order down to what remains; at zero it is gone."""
+    exposure = subaccount.exposures[market.id]
+    count(subaccount, exposure, market, order, -1)
+    order.remaining = remaining
+    order.hold = hold_of(market, order)
+    count(subaccount, exposure, market, order, 1)
+    if remaining == 0:
+        del exposure.orders[order.ref]
+
+
+def count(subaccount: Subaccount, exposure: Exposure, market: Market, order: OpenOrder, sign: int) -> None:
+    """Add or take away what an order stands for."""
+    asset = market.settlement_asset
+    subaccount.holds[asset] = subaccount.holds.get(asset, 0) + sign * order.hold
+    if order.side == Side.BUY:
+        exposure.buys += sign * order.adds()
+    else:
+        exposure.sells += sign * order.adds()
+
+
+def hold_of(market: Market, order: OpenOrder) -> Amount:
+    """What an order needs of the balance; the venue's own orders need nothing."""
+    if order.kind == OrderKind.LIQUIDATION:
+        return 0
+    return margin.order_hold(market, order.side, order.price, order.remaining, order.mark_price_held)
+
+
+def drop_empty(subaccount: Subaccount, market: MarketId) -> None:
+    """Forget an exposure without position and orders."""
+    exposure = subaccount.exposures.get(market)
+    if exposure is not None and not exposure.size and not exposure.cash and not exposure.orders:
+        del subaccount.exposures[market]
+
+
+@dataclass(slots=True)
+class Health:
+    """A subaccount in one settlement asset at the marks seen."""
+
+    idle: Amount = 0
+    profit: Amount = 0
+    holds: Amount = 0
+    initial: Amount = 0
+    maintenance: Amount = 0
+    notional: Amount = 0
+
+    @property
+    def equity(self) -> Amount:
+        """M-3, with the settlement asset as the only collateral."""
+        return self.idle + self.profit
+
+
+def health(state: State, subaccount: Subaccount, asset: AssetId) -> Health:
+    """Judge a subaccount at the marks seen; orders count at their worse side (M-4)."""
+    result = Health(subaccount.idle.get(asset, 0), holds=subaccount.holds.get(asset, 0))
+    for market, exposure in settled_in(state, subaccount, asset):
+        mark_price = state.marks[market.id].price
+        worst = margin.worst_size(exposure.size, exposure.buys, exposure.sells)
+        result.initial += margin.initial_margin(market, worst, mark_price)
+        if exposure.size:
+            result.profit += margin.unrealised_pnl(market, exposure.size, exposure.cash, mark_price)
+            result.maintenance += margin.maintenance_margin(market, exposure.size, mark_price)
+            result.notional += notional(market, exposure.size, mark_price)
+    return result
+
+
+def settled_in(state: State, subaccount: Subaccount, asset: AssetId) -> Iterator[tuple[Market, Exposure]]:
+    """Exposures whose market settles in the asset."""
+    for exposure in subaccount.exposures.values():
+        market = state.markets[exposure.market]
+        if market.settlement_asset == asset:
+            yield market, exposure
+
+
+def check_invariants(state: State) -> None:
+    """Books sum to zero per asset; holds, sums of orders and cash of closed positions are what they must be."""
+    totals: dict[AssetId, Amount] = {}
+    for subaccount in state.subaccounts.values():
+        check_subaccount(state, subaccount)
+        for balances in (subaccount.idle, subaccount.unsettled):
+            add_all(totals, balances)
+        for exposure in subaccount.exposures.values():
+            market = state.markets[exposure.market]
+            add_all(totals, {market.settlement_asset: exposure.cash, -market.id: exposure.size})
+    for owners in state.house.values():
+        for markets in owners.values():
+            for assets in markets.values():
+                add_all(totals, assets)
+    invariant(not any(totals.values()), "the books of a risk shard sum to zero per asset")
+
+
+def add_all(totals: dict[AssetId, Amount], balances: dict[AssetId, Amount]) -> None:
+    """Add balances to totals."""
+    for asset, amount in balances.items():
+        totals[asset] = totals.get(asset, 0) + amount
+
+
+def check_subaccount(state: State, subaccount: Subaccount) -> None:
+    """Recompute what is kept incrementally."""
+    holds: dict[AssetId, Amount] = {}
+    for exposure in subaccount.exposures.values():
+        market = state.markets[exposure.market]
+        orders = exposure.orders.values()
+        add_all(holds, {market.settlement_asset: sum(hold_of(market, order) for order in orders)})
+        for side, kept in ((Side.BUY, exposure.buys), (Side.SELL, exposure.sells)):
+            invariant(kept == sum(order.adds() for order in orders if order.side == side), "order sums are recomputed")
+        invariant(exposure.size != 0 or exposure.cash == 0, "a closed position is realised at once")
+    for asset, hold in subaccount.holds.items():
+        invariant(hold == holds.get(asset, 0), "hold is what open orders need, recomputed")
+    for debt in subaccount.unsettled.values():
+        invariant(debt <= 0, "an unsettled debt is no credit")
