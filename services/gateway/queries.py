@@ -1,0 +1,59 @@
+"""Questions to the machines over gRPC: one stub per partition; it caches nothing.
+
+Whoever composes a gateway hands it the channels, which may all lead into the same process.
+"""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TypeVar
+
+import grpc
+
+from services.core.reasons import Reason
+from services.core.rpc import Refused
+from vigil.v1 import market_data_pb2, trading_pb2
+from vigil.v1 import queries_pb2 as pb
+from vigil.v1 import queries_pb2_grpc as rpc
+
+A = TypeVar("A")
+TIMEOUT_S = 2.0
+Channels = Mapping[str, Sequence[grpc.aio.Channel]]
+"""Service -> channel by partition."""
+
+
+class Queries:
+    """Stubs of risk, matching and settlement."""
+
+    def __init__(self, channels: Channels) -> None:
+        """Build the stubs; KeyError names a service without channels."""
+        self.risk = [rpc.RiskQueriesStub(one) for one in channels["risk"]]
+        self.matching = [rpc.MatchingQueriesStub(one) for one in channels["matching"]]
+        self.settlement = [rpc.SettlementQueriesStub(one) for one in channels["settlement"]]
+
+    async def account(self, partition: int, account: int) -> trading_pb2.Account:
+        """State of an account; raises Refused when its machine does not answer."""
+        query = pb.AccountQuery(partition=partition, account=account)
+        return await answer(self.risk[partition].GetAccount(query, timeout=TIMEOUT_S))
+
+    async def book(self, partition: int, market: int) -> market_data_pb2.Book:
+        """Whole book of a market; raises Refused when its machine does not answer."""
+        query = pb.MarketBookQuery(partition=partition, market=market)
+        return await answer(self.matching[partition].GetBook(query, timeout=TIMEOUT_S))
+
+    async def command_results(self, service: str, query: pb.CommandResultsQuery) -> list[pb.CommandState]:
+        """What became of commands, in order; raises Refused when the machine does not answer."""
+        stub = self.settlement[query.partition] if service == "settlement" else self.risk[query.partition]
+        return list((await answer(stub.GetCommandResults(query, timeout=TIMEOUT_S))).states)
+
+    async def status(self, service: str, partition: int) -> pb.MachineStatus:
+        """How far a machine is; raises Refused when it does not answer."""
+        stub = self.risk[partition] if service == "risk" else self.matching[partition]
+        return await answer(stub.Status(pb.StatusQuery(partition=partition), timeout=TIMEOUT_S))
+
+
+async def answer(call: Awaitable[A]) -> A:
+    """Wait for an internal answer; whatever fails there is UNAVAILABLE to the client, who may ask again."""
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        text = f"the machine that knows does not answer now ({error.code().name}); ask again"
+        raise Refused(grpc.StatusCode.UNAVAILABLE, text, Reason.SYSTEM_LAGGING) from error
