@@ -1,0 +1,88 @@
+"""A recorded price stays inside its bar, reaches its four corners, and a gap is a gap."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.oracle.recorded import SHARED, BadRecording, Bar, Recording, read_recording
+
+MINUTE = 60_000
+HEADER = "ts_ms,open,high,low,close,volume"
+ROWS = ["0,100.5,110,90,95,1", "60000,95,95.00000001,94,94.5,2", "240000,94.5,94.5,94.5,94.5,0"]
+
+prices = st.integers(min_value=1, max_value=10**14)
+
+
+@st.composite
+def bars(draw: st.DrawFn) -> Bar:
+    low, one, other, high = sorted(draw(st.tuples(prices, prices, prices, prices)))
+    start, end = draw(st.permutations([one, other]))
+    return Bar(draw(st.integers(0, 10**12)) * MINUTE, start, high, low, end)
+
+
+@given(bars(), st.integers(4, 200), st.integers(0, 2**32))
+def test_the_path_stays_inside_the_bar_and_touches_its_corners(bar: Bar, points: int, seed: int) -> None:
+    recording = Recording((bar,), MINUTE, seed, points)
+    path = [recording.price(bar.ts_ms + number * MINUTE // points) for number in range(points)]
+    steps = [recording.point(bar, step) for step in range(points)]
+    assert all(price is not None and bar.low <= price <= bar.high for price in path)
+    assert (steps[0], min(steps), max(steps), steps[-1]) == (bar.open, bar.low, bar.high, bar.close)
+
+
+def test_both_orders_occur_and_the_seed_decides() -> None:
+    bar = Bar(0, 100, 120, 90, 110)
+    firsts = {Recording((bar,), MINUTE, seed, 4).point(bar, 1) for seed in range(20)}
+    assert firsts == {90, 120}
+    assert len({Recording((bar,), MINUTE, 7, 4).point(bar, 1) for _ in range(5)}) == 1
+
+
+def written(tmp_path: Path, rows: list[str], header: str = HEADER) -> Path:
+    file = tmp_path / "bars.csv.gz"
+    file.write_bytes(gzip.compress("\n".join([header, *rows, ""]).encode()))
+    return file
+
+
+def test_a_gap_is_an_outage(tmp_path: Path) -> None:
+    recording = read_recording(written(tmp_path, ROWS), seed=1)
+    assert recording.bar_ms == MINUTE
+    assert recording.price(0) == 10_050_000_000
+    assert recording.price(-1) is None
+    assert recording.price(119_999) == 9_450_000_000
+    assert recording.price(120_000) is None
+    assert recording.price(239_999) is None
+    assert recording.price(240_000) == 9_450_000_000
+    assert recording.price(recording.ends_ms) is None
+
+
+BAD = [
+    ("too many digits", ["0,1.000000001,2,1,1,0", ROWS[1]], HEADER, "line 2.*more than 8 digits"),
+    ("no number", ["0,x,2,1,1,0", ROWS[1]], HEADER, "line 2"),
+    ("not in order", [ROWS[1], ROWS[0]], HEADER, "line 3: not later"),
+    ("outside its bar", ["0,3,2,1,1,0", ROWS[1]], HEADER, "line 2: open and close"),
+    ("missing column", ROWS, "ts_ms,open,high,low,last,volume", "header lacks"),
+    ("one bar", ROWS[:1], HEADER, "fewer than two"),
+]
+
+
+@pytest.mark.parametrize(("rows", "header", "named"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_bad_files_are_refused_naming_the_line(rows: list[str], header: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(BadRecording, match=named):
+        read_recording(written(tmp_path, rows, header), seed=1)
+
+
+def test_a_missing_file_says_where_it_was_looked_for() -> None:
+    with pytest.raises(BadRecording, match=r"nowhere\.csv\.gz cannot be read, nor .*shared"):
+        read_recording(Path("nowhere.csv.gz"), seed=1)
+
+
+def test_the_hours_of_march_2020_play() -> None:
+    name = "btcusd_bitstamp_1h_2018-05-15_2022-03-01.csv.gz"
+    if not (SHARED / name).exists():
+        pytest.skip(f"{SHARED / name} is absent")
+    recording = read_recording(Path(name), seed=1, points=3_600)
+    second_leg = 1_584_064_800_000
+    played = [recording.price(second_leg + second * 1_000) for second in range(3_600)]
+    assert min(price for price in played if price is not None) == 3_850 * 10**8
