@@ -1,0 +1,142 @@
+"""Queries about accounts and commands; read-only, answered between two records."""
+
+from services.core.feeds import SIDES
+from services.core.fixed import SUBACCOUNTS, AccountId, Price, div_floor
+from services.core.machine_queries import command_results, feed_seq, host_of, status_of
+from services.core.markets import Market
+from services.core.messages import Side
+from services.core.process import Hosts
+from services.core.rpc import Context, Service
+from services.risk import margin
+from services.risk.state import Exposure, OpenOrder, State, Subaccount, health
+from vigil.v1 import common_pb2, queries_pb2, queries_pb2_grpc, trading_pb2
+
+
+class Servicer(queries_pb2_grpc.RiskQueriesServicer):
+    """Answers for the partitions hosted here."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self.hosts = hosts
+
+    async def GetAccount(  # noqa: N802 - grpc's name
+        self, request: queries_pb2.AccountQuery, context: Context
+    ) -> trading_pb2.Account:
+        """State of an account, with the feed's `seq` that it contains."""
+        del context
+        host = host_of(self.hosts, request.partition)
+        state: State = host.query()
+        return trading_pb2.Account(
+            account=request.account,
+            machine=host.engine.name,
+            seq=feed_seq(host, "feed.account"),
+            at_ms=state.now_ms,
+            subaccounts=subaccounts(state, request.account),
+        )
+
+    async def GetCommandResults(  # noqa: N802
+        self, request: queries_pb2.CommandResultsQuery, context: Context
+    ) -> queries_pb2.CommandResultsAnswer:
+        """What became of commands of one account."""
+        del context
+        state: State = host_of(self.hosts, request.partition).query()
+        return command_results(state.commands, state.now_ms, request)
+
+    async def Status(  # noqa: N802
+        self, request: queries_pb2.StatusQuery, context: Context
+    ) -> queries_pb2.MachineStatus:
+        """How far the machine is."""
+        del context
+        return status_of(self.hosts, request)
+
+
+def subaccounts(state: State, account: AccountId) -> list[trading_pb2.Subaccount]:
+    """Subaccounts that were ever used, by id."""
+    first = account * SUBACCOUNTS
+    known = (state.subaccounts.get(first + number) for number in range(SUBACCOUNTS))
+    return [encode_subaccount(state, one) for one in known if one is not None]
+
+
+def encode_subaccount(state: State, subaccount: Subaccount) -> trading_pb2.Subaccount:
+    """One subaccount as clients read it."""
+    exposures = [subaccount.exposures[market] for market in sorted(subaccount.exposures)]
+    return trading_pb2.Subaccount(
+        subaccount=subaccount.id,
+        balances=balances(subaccount),
+        positions=[encode_position(state, exposure) for exposure in exposures if exposure.size],
+        orders=[
+            encode_order(exposure, exposure.orders[ref]) for exposure in exposures for ref in sorted(exposure.orders)
+        ],
+        margins=margins(state, subaccount),
+        liquidating=subaccount.liquidation is not None,
+    )
+
+
+def balances(subaccount: Subaccount) -> list[trading_pb2.Balance]:
+    """Balances by asset."""
+    assets = sorted({*subaccount.idle, *subaccount.unsettled, *subaccount.holds})
+    return [
+        trading_pb2.Balance(
+            asset=asset,
+            idle=subaccount.idle.get(asset, 0),
+            hold=subaccount.holds.get(asset, 0),
+            unsettled=subaccount.unsettled.get(asset, 0),
+        )
+        for asset in assets
+    ]
+
+
+def encode_position(state: State, exposure: Exposure) -> trading_pb2.Position:
+    """One position, valued at the mark seen."""
+    market = state.markets[exposure.market]
+    mark_price = state.marks[market.id].price
+    return trading_pb2.Position(
+        market=market.id,
+        size=exposure.size,
+        cash=exposure.cash,
+        basis=exposure.basis,
+        entry_price=entry_price(market, exposure),
+        unrealised_pnl=margin.unrealised_pnl(market, exposure.size, exposure.cash, mark_price),
+    )
+
+
+def entry_price(market: Market, exposure: Exposure) -> Price:
+    """Price at which the position was entered on average: |basis| / (|size| * unit), rounded down; it is only displayed."""
+    numerator, denominator = market.unit
+    return div_floor(abs(exposure.basis) * denominator, abs(exposure.size) * numerator)
+
+
+def encode_order(exposure: Exposure, order: OpenOrder) -> trading_pb2.Order:
+    """One open order."""
+    return trading_pb2.Order(
+        order_id=order.order_id,
+        client_id=order.client_id,
+        command_id=order.command_id,
+        market=exposure.market,
+        side=SIDES[Side(order.side)],
+        price=order.price,
+        size=order.size,
+        remaining=order.remaining,
+        reduce_only=order.reduce_only,
+        kind=common_pb2.OrderKind.ValueType(order.kind),
+    )
+
+
+def margins(state: State, subaccount: Subaccount) -> list[trading_pb2.Margin]:
+    """Margin by settlement asset."""
+    settled = {state.markets[market].settlement_asset for market in subaccount.exposures}
+    judged = [(asset, health(state, subaccount, asset)) for asset in sorted({*settled, *subaccount.idle})]
+    return [
+        trading_pb2.Margin(
+            asset=asset,
+            equity=found.equity,
+            initial_margin=found.initial,
+            maintenance_margin=found.maintenance,
+        )
+        for asset, found in judged
+    ]
+
+
+def services_of(hosts: Hosts) -> list[Service]:
+    """What this machine serves."""
+    name = queries_pb2.DESCRIPTOR.services_by_name["RiskQueries"].full_name
+    return [Service(name, queries_pb2_grpc.add_RiskQueriesServicer_to_server, Servicer(hosts))]
