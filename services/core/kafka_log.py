@@ -18,7 +18,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError, ProducerClosed, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAlreadyExistsError, for_code
 
 from services.core.fixed import Milliseconds
 from services.core.log import AppendFailed, LogError, LogRecord, Pending
@@ -456,8 +456,11 @@ async def stop(client: Any) -> None:  # noqa: ANN401 - aiokafka has no types
 
 
 async def abandon(producer: Any) -> None:  # noqa: ANN401 - aiokafka has no types
-    """Stop a producer without flushing, which its own `stop` would do first: so its sender ends before that."""
-    producer._sender.sender_task.cancel()  # noqa: SLF001
-    producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+    """Stop a producer without flushing, which its own `stop` would do: its sender is cancelled, and again while it waits for answers."""
+    sender = producer._sender.sender_task  # noqa: SLF001
+    sender.cancel()
     await producer.client.close()
-    await producer.stop()
+    while not sender.done():
+        sender.cancel()
+        await asyncio.wait([sender], timeout=0.1)
+    producer._closed = True  # noqa: SLF001

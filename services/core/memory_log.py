@@ -1,6 +1,7 @@
 """The log in memory: for tests, simulation and throw-away runs; nothing survives the process."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Sequence
 
@@ -55,10 +56,11 @@ class MemoryLog:
         if (at_ms is not None) != self.keeps_times[topic]:
             msg = f"topic {topic} {'needs' if self.keeps_times[topic] else 'does not take'} times with its records"
             raise LogError(msg)
-        now = self.now_ms()
-        start = len(records)
-        times = at_ms or [now] * len(values)
-        records.extend(LogRecord(start + i, times[i], value) for i, value in enumerate(values))
+        times = at_ms if at_ms is not None else [self.now_ms()] * len(values)
+        if len(times) != len(values):
+            msg = f"{len(values)} records came with {len(times)} times"
+            raise LogError(msg)
+        records.extend(map(LogRecord, itertools.count(len(records)), times, values))
         self.arrived.set()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)
