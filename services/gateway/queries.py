@@ -25,6 +25,7 @@ class Queries:
 
     def __init__(self, channels: Channels) -> None:
         """Build the stubs; KeyError names a service without channels."""
+        self.channels = tuple({id(one): one for service in channels for one in channels[service]}.values())
         self.risk = [rpc.RiskQueriesStub(one) for one in channels["risk"]]
         self.matching = [rpc.MatchingQueriesStub(one) for one in channels["matching"]]
         self.settlement = [rpc.SettlementQueriesStub(one) for one in channels["settlement"]]

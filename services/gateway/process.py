@@ -1,0 +1,115 @@
+"""A gateway as a process: settings, log, channels to the machines, and how all of it ends (exit codes as in core/process.py)."""
+
+import asyncio
+from typing import Annotated, ClassVar
+
+import grpc
+from pydantic import Field, field_validator
+
+from services.core.log import LogError
+from services.core.process import (
+    EXIT_UNREACHABLE,
+    CannotStart,
+    end_without_flushing,
+    open_home,
+    stop_on_signals,
+    wait_for_topic,
+)
+from services.core.rpc import RpcSettings, open_channel
+from services.core.settings import EXIT_CONFIGURATION, Settings, check_address
+from services.core.topics import inbox
+from services.gateway.gateway import Gateway
+from services.gateway.limits import GatewaySettings
+from services.gateway.queries import Channels, Queries
+
+
+class Environment(Settings):
+    """Settings of a gateway process: VIGIL_GATEWAY_*, beside those of every process."""
+
+    service: ClassVar[str] = "gateway"
+
+    gateway_grpc: str = "127.0.0.1:50051"
+    """Address for clients; port 0 takes a free one."""
+    gateway_risk: str = "127.0.0.1:50061"
+    """Addresses of the risk machines' queries, by commas: one per partition in order, or one for all."""
+    gateway_matching: str = "127.0.0.1:50062"
+    gateway_settlement: str = "127.0.0.1:50063"
+    gateway_commands_per_s: Annotated[int, Field(gt=0, le=1_000_000)] = 500
+    """Per account; bursts of twice as many."""
+    gateway_lag_ms_max: Annotated[int, Field(gt=0, le=600_000)] = 5_000
+    gateway_streams_max: Annotated[int, Field(gt=0, le=100_000)] = 1_000
+
+    @field_validator("gateway_grpc", "gateway_risk", "gateway_matching", "gateway_settlement")
+    @classmethod
+    def addresses_are_host_port(cls, value: str) -> str:
+        """Refuse what is no list of host:port."""
+        for address in value.split(","):
+            check_address(address)
+        return value
+
+    def gateway(self) -> GatewaySettings:
+        """Limits of the gateway."""
+        return GatewaySettings(
+            rpc=RpcSettings(address=self.gateway_grpc),
+            commands_per_s=self.gateway_commands_per_s,
+            burst=2 * self.gateway_commands_per_s,
+            lag_ms_max=self.gateway_lag_ms_max,
+            streams_max=self.gateway_streams_max,
+            start_s_max=self.start_seconds_max,
+        )
+
+
+async def serve(settings: Environment) -> None:
+    """Serve until SIGTERM or SIGINT; a failed append ends the process at once.
+
+    Raises   CannotStart
+    """
+    stop = stop_on_signals()
+    home = open_home(settings)
+    partitions = {service: await wait_for_topic(home, inbox(service), settings) for service in ("risk", "matching")}
+    channels = open_channels(settings, partitions)
+    gateway = Gateway(home, Queries(channels), settings.gateway())
+    try:
+        await gateway.start()
+    except LogError as error:
+        raise CannotStart(str(error), EXIT_UNREACHABLE) from error
+    except RuntimeError as error:
+        raise CannotStart(f"VIGIL_GATEWAY_GRPC: {settings.gateway_grpc}: {error}", EXIT_CONFIGURATION) from error
+    await until(gateway, stop)
+    await gateway.stop()
+    for channel in gateway.queries.channels:
+        await channel.close()
+    await home.close()
+
+
+async def until(gateway: Gateway, stop: asyncio.Event) -> None:
+    """Wait for the end, wanted or not."""
+    asked = asyncio.create_task(stop.wait())
+    broken = asyncio.create_task(gateway.wait())
+    await asyncio.wait([asked, broken], return_when=asyncio.FIRST_COMPLETED)
+    if not broken.done():
+        broken.cancel()
+        return
+    asked.cancel()
+    try:
+        broken.result()
+    except LogError as error:
+        end_without_flushing("gateway", error)
+
+
+def open_channels(settings: Environment, partitions: dict[str, int]) -> Channels:
+    """One channel per address; CannotStart when there are neither one nor as many as partitions."""
+    return {
+        "risk": channels_of("VIGIL_GATEWAY_RISK", settings.gateway_risk, partitions["risk"]),
+        "matching": channels_of("VIGIL_GATEWAY_MATCHING", settings.gateway_matching, partitions["matching"]),
+        "settlement": channels_of("VIGIL_GATEWAY_SETTLEMENT", settings.gateway_settlement, 1),
+    }
+
+
+def channels_of(name: str, addresses: str, partitions: int) -> list[grpc.aio.Channel]:
+    """Channel of each partition."""
+    named = [address.strip() for address in addresses.split(",")]
+    if len(named) not in {1, partitions}:
+        raise CannotStart(f"{name}: {len(named)} addresses for {partitions} partitions", EXIT_CONFIGURATION)
+    opened = {address: open_channel(address) for address in named}
+    return [opened[named[min(number, len(named) - 1)]] for number in range(partitions)]

@@ -1,0 +1,128 @@
+"""A whole venue in one process for tests: every machine on a log in memory, real gRPC between them, prices on demand."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from services.core import messages as m
+from services.core.host import Host, HostSettings
+from services.core.memory_log import MemoryLog
+from services.core.rpc import RpcServer, RpcSettings, open_channel
+from services.core.snapshots import Folder, Snapshots
+from services.core.spine import Engine, Machine
+from services.funding import api as funding_api
+from services.funding.machine import MACHINE as FUNDING
+from services.gateway.gateway import Gateway
+from services.gateway.limits import GatewaySettings
+from services.gateway.queries import Queries
+from services.insurance_fund import api as insurance_fund_api
+from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
+from services.local.venue import Venue, found, list_assets, list_markets, read_venue
+from services.matching import api as matching_api
+from services.matching.machine import MACHINE as MATCHING
+from services.risk import api as risk_api
+from services.risk.machine import MACHINE as RISK
+from services.settlement import api as settlement_api
+from services.settlement.machine import MACHINE as SETTLEMENT
+
+MACHINES: list[tuple[Machine[Any], ModuleType]] = [
+    (SETTLEMENT, settlement_api),
+    (FUNDING, funding_api),
+    (MATCHING, matching_api),
+    (RISK, risk_api),
+    (INSURANCE_FUND, insurance_fund_api),
+]
+PRICE = 8_000 * 10**8
+SOURCES = ("one", "two", "three")
+
+
+class Exchange:
+    """The venue; gateways are started on it as a test likes."""
+
+    def __init__(self, folder: Path, shards: int = 1) -> None:
+        self.home = MemoryLog()
+        self.venue: Venue = read_venue(partitions={"risk": shards})
+        self.hosts: dict[str, dict[int, Host[Any]]] = {}
+        self.folder = folder
+        self.gateways: list[Gateway] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.server: RpcServer
+
+    async def start(self) -> None:
+        await found(self.home, self.venue)
+        services = []
+        for machine, api in MACHINES:
+            hosts = {number: self.host(machine, number) for number in range(self.partitions(machine.service))}
+            self.hosts[machine.service] = hosts
+            services += api.services_of(hosts)
+            self.tasks += [asyncio.create_task(host.run()) for host in hosts.values()]
+        self.server = RpcServer(RpcSettings(rpcs_max=10_000, streams_per_connection=1_000), services)
+        await self.server.start()
+        await list_assets(self.home, self.venue)
+        await list_markets(self.home, self.venue)
+        self.tasks.append(asyncio.create_task(self.tell_prices()))
+
+    def partitions(self, service: str) -> int:
+        return self.venue.genesis.partitions[service]
+
+    def host(self, machine: Machine[Any], partition: int) -> Host[Any]:
+        snapshots = Snapshots(Folder(self.folder), f"{machine.service}/{partition}")
+        pace = HostSettings(wait_ms=20)
+        return Host(Engine(machine, partition), self.home, snapshots, asyncio.ensure_future, pace)
+
+    async def tell_prices(self) -> None:
+        """Observe the same price again and again, so that marks stay fresh."""
+        while True:
+            now = self.home.now_ms()
+            seen = [m.Record(m.PriceObserved(source, "BTC_USD", PRICE, now)) for source in SOURCES]
+            await self.home.append("funding.inbox", 0, [msgspec.msgpack.encode(record) for record in seen])
+            await asyncio.sleep(0.3)
+
+    async def gateway(self, settings: GatewaySettings | None = None) -> Gateway:
+        """Start one more gateway; it is ready when the market has its first mark."""
+        channels = {
+            service: [open_channel(self.server.address)] * self.partitions(service)
+            for service in ("risk", "matching", "settlement")
+        }
+        gateway = Gateway(self.home, Queries(channels), settings)
+        await gateway.start()
+        self.gateways.append(gateway)
+        async with asyncio.timeout(10):
+            while not gateway.marks.listed().marks:
+                await asyncio.sleep(0.02)
+        return gateway
+
+    async def stop(self) -> None:
+        for gateway in self.gateways:
+            await gateway.stop()
+            for stub in gateway.queries.channels:
+                await stub.close()
+        await self.server.stop(0)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def inbox_ends(self) -> dict[str, int]:
+        """How many records of clients each inbox holds; Ticks and prices come by themselves."""
+        ends = {}
+        for (topic, partition), records in self.home.partitions.items():
+            if topic in ("risk.inbox", "settlement.inbox"):
+                decode = msgspec.msgpack.decode
+                ends[f"{topic}/{partition}"] = sum(10 <= decode(one.value)[0][0] < 16 for one in records)
+        return ends
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, shards: int = 1) -> AsyncIterator[Exchange]:
+    """An exchange for the length of a block."""
+    exchange = Exchange(folder, shards)
+    try:
+        await exchange.start()
+        yield exchange
+    finally:
+        await exchange.stop()
