@@ -1,0 +1,8 @@
+"""The settlement machine as a process: `python -m services.settlement`; wiring only."""
+
+from services.core.process import run_machine
+from services.settlement.api import services_of
+from services.settlement.machine import MACHINE
+
+if __name__ == "__main__":
+    run_machine(MACHINE, services_of)
