@@ -116,15 +116,16 @@ class Host(Generic[S]):
     def advance(self, records: list[LogRecord]) -> list[Output]:
         """Apply records in order; at the first one that fails, keep the outputs of those before it and stop."""
         outputs: list[Output] = []
-        for offset, at_ms, value in records:
-            try:
-                produced = self.engine.step(offset, at_ms, value)
-            except Exception as bug:  # noqa: BLE001 - whatever a bug raises stops this partition, and only this one
-                self.failure = bug
-                break
-            self.position = offset + 1
-            if offset >= self.emit_from:
-                outputs += produced
+        position, emit_from, step = self.position, self.emit_from, self.engine.step
+        try:
+            for offset, at_ms, value in records:
+                produced = step(offset, at_ms, value)
+                position = offset + 1
+                if offset >= emit_from:
+                    outputs += produced
+        except Exception as bug:  # noqa: BLE001 - whatever a bug raises stops this partition, and only this one
+            self.failure = bug
+        self.position = position
         return outputs
 
     async def append(self, outputs: list[Output]) -> None:

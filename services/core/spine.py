@@ -14,14 +14,20 @@ import msgspec
 
 from services.core import messages as m
 from services.core.feeds import encode_digest, encode_event
-from services.core.fixed import Milliseconds, account_of, invariant, slot_of
+from services.core.fixed import InvariantError, Milliseconds, account_of, invariant, slot_of
 from services.core.markets import Market
 from services.core.timers import Timer, Timers
 from services.core.topics import DIGESTS, SERVICES, Hop, Key, hops_from, inputs, topic_of
 
 DIGEST_SIZE = 16
+EMPTY = blake2b(digest_size=DIGEST_SIZE)
+"""Copied for each record's digest: half the time of making one."""
 DIGEST_EVERY = 1_000
 """A digest is announced at each input offset that is a multiple of this."""
+
+
+KNOWN_TO_ALL = frozenset((m.Genesis, m.Tick, m.Continue, m.Resumed, m.ActivateRules))
+"""What every inbox takes; the engine processes it, no machine sees it."""
 
 
 class ChainBroken(Exception):
@@ -99,6 +105,22 @@ class Counters:
 Output = tuple[str, int, bytes]
 """(topic, partition, value)."""
 
+Choose = Callable[[m.Message], tuple[int, ...]]
+
+
+@dataclass(slots=True, frozen=True)
+class Way:
+    """A hop of one message, made ready once: where it goes, and which partitions of it a message is for."""
+
+    topic: str
+    public: bool
+    choose: Choose
+    names: dict[int, str] = field(default_factory=dict)
+
+    def name(self, partition: int) -> str:
+        """Name of the destination, such as "risk.inbox/3"; built once."""
+        return self.names.setdefault(partition, f"{self.topic}/{partition}")
+
 
 def fingerprint(value: bytes) -> bytes:
     """Hash of one record, which ties a snapshot to its log."""
@@ -140,36 +162,46 @@ class Engine(Generic[S]):
         self.state = machine.state()
         self.spine = Spine(self.name)
         self.counters = Counters()
-        self.hops = hops_from(machine.service)
         self.apply = machine.apply
+        self.has_work = machine.has_work
         self.decode = msgspec.msgpack.Decoder(record_type(machine.service)).decode
         self.encode = msgspec.msgpack.Encoder().encode
         self.outputs: list[Output] = []
-        self.choose: dict[Key, Callable[[m.Message], tuple[int, ...]]] = {
-            Key.SUBACCOUNT: lambda message: self.shard_of(account_of(message.subaccount)),  # type: ignore[attr-defined]
-            Key.ACCOUNT: lambda message: self.shard_of(message.account),  # type: ignore[attr-defined]
+        self.ways = {
+            message: tuple(Way(topic_of(hop), hop.reader.startswith("feed."), self.chooser(hop)) for hop in hops)
+            for message, hops in hops_from(machine.service).items()
+        }
+
+    def chooser(self, hop: Hop) -> Choose:
+        """Function from a message to the partitions of a hop, by its key."""
+        choosers: dict[Key, Choose] = {
+            Key.SUBACCOUNT: lambda message: (self.genesis.slots[slot_of(account_of(message.subaccount))],),  # type: ignore[attr-defined]
+            Key.ACCOUNT: lambda message: (self.genesis.slots[slot_of(message.account)],),  # type: ignore[attr-defined]
             Key.MARKET: lambda message: (self.market_of(message).matching_partition,),
             Key.FUNDING: lambda message: (self.market_of(message).funding_partition,),
             Key.OWN: lambda _message: (self.partition,),
             Key.ONE: lambda _message: (0,),
+            Key.ALL: lambda _message: tuple(range(self.genesis.partitions[hop.reader])),
         }
+        return choosers[hop.key]
 
     def step(self, offset: int, at_ms: Milliseconds, value: bytes) -> list[Output]:
         """Advance by one inbox record and return what to append.
 
         Raises   msgspec.DecodeError, ChainBroken, InvariantError or whatever a bug raises: the partition must stop
         """
-        invariant(offset == self.spine.position, "inbox offsets are gapless")
+        state, spine = self.state, self.spine
+        invariant(offset == spine.position, "inbox offsets are gapless")
         record: m.Record = self.decode(value)
         self.outputs = []
-        state = self.state
         state.now_ms = max(state.now_ms, at_ms)
-        self.spine.position = offset + 1
-        self.spine.last_input = value
+        spine.position = offset + 1
+        spine.last_input = value
         if state.genesis is None and type(record.message) is not m.Genesis:
             self.counters.before_genesis += 1
             return []
-        self.fire_timers()
+        if state.timers.heap:
+            self.fire_timers()
         if self.accept(record, value):
             self.process(record, at_ms)
         self.close_record(offset)
@@ -182,7 +214,7 @@ class Engine(Generic[S]):
             self.emit(self.machine.fire(state, timer), state.now_ms, 0)
 
     def accept(self, record: m.Record, value: bytes) -> bool:
-        """Whether the record is new: each machine's sequence goes up by one and its chain goes on; what comes from outside is not numbered."""
+        """Whether the record is new: a machine's sequence goes up by one and its chain goes on; what comes from outside is not numbered."""
         if not record.source:
             return True
         peer = self.spine.received.get(record.source)
@@ -209,19 +241,25 @@ class Engine(Generic[S]):
         state = self.state
         self.counters.applied += 1
         record.origin_ms = min(record.origin_ms or at_ms, state.now_ms)
-        match record.message:
-            case m.Tick() | m.Continue():
-                pass
+        if type(record.message) in KNOWN_TO_ALL:
+            self.process_own(record.message)
+        else:
+            self.emit(self.apply(state, record), record.origin_ms, record.trace)
+        if self.has_work(state):
+            self.emit(self.machine.work(state), state.now_ms, 0)
+
+    def process_own(self, message: m.Message) -> None:
+        """Take what every inbox knows."""
+        state = self.state
+        match message:
             case m.Resumed():
                 state.rounds_since_resumed = 0
             case m.ActivateRules(rules):
                 state.rules = max(state.rules, rules)
             case m.Genesis():
-                self.begin(record.message)
+                self.begin(message)
             case _:
-                self.emit(self.apply(state, record), record.origin_ms, record.trace)
-        if self.machine.has_work(state):
-            self.emit(self.machine.work(state), state.now_ms, 0)
+                pass
 
     def begin(self, genesis: m.Genesis) -> None:
         """Take the venue's constitution; the same again changes nothing."""
@@ -233,48 +271,43 @@ class Engine(Generic[S]):
     def emit(self, events: list[m.Message], origin_ms: Milliseconds, trace: int) -> None:
         """Give each event to all its destinations."""
         for event in events:
-            for hop in self.hops[type(event)]:
-                for partition in self.partitions(hop, event):
-                    self.send(hop, partition, event, origin_ms, trace)
+            for way in self.ways[type(event)]:
+                for partition in way.choose(event):
+                    self.send(way, partition, event, origin_ms, trace)
 
-    def partitions(self, hop: Hop, event: m.Message) -> tuple[int, ...]:
-        """Partitions of the destination, by the hop's key."""
-        if hop.key is Key.ALL:
-            return tuple(range(self.genesis.partitions[hop.reader]))
-        return self.choose[hop.key](event)
-
-    def send(self, hop: Hop, partition: int, event: m.Message, origin_ms: Milliseconds, trace: int) -> None:
+    def send(self, way: Way, partition: int, event: m.Message, origin_ms: Milliseconds, trace: int) -> None:
         """Append one output: numbered per destination, chained, encoded once."""
-        topic = topic_of(hop)
-        destination = f"{topic}/{partition}"
+        destination = way.names.get(partition) or way.name(partition)
         peer = self.spine.sent.get(destination)
         if peer is None:
             peer = self.spine.sent[destination] = Peer()
         peer.seq += 1
-        if topic.startswith("feed."):
+        if way.public:
             value = encode_event(event, self.name, peer.seq, self.state.now_ms, origin_ms, trace)
         else:
             value = self.encode(m.Record(event, self.name, peer.seq, peer.chain, origin_ms, trace))
             peer.chain = crc32(value)
-        self.outputs.append((topic, partition, value))
+        self.outputs.append((way.topic, partition, value))
 
     def close_record(self, offset: int) -> None:
         """Advance the rolling digest over all outputs, and announce it now and then."""
-        if self.outputs:
-            values = b"".join(output[2] for output in self.outputs)
-            self.spine.digest = blake2b(self.spine.digest + values, digest_size=DIGEST_SIZE).digest()
+        spine, outputs = self.spine, self.outputs
+        if outputs:
+            rolling = EMPTY.copy()
+            rolling.update(spine.digest)
+            for output in outputs:
+                rolling.update(output[2])
+            spine.digest = rolling.digest()
         if offset % DIGEST_EVERY == 0:
-            self.outputs.append((DIGESTS, 0, encode_digest(self.name, offset, self.spine.digest, self.state.now_ms)))
+            outputs.append((DIGESTS, 0, encode_digest(self.name, offset, spine.digest, self.state.now_ms)))
 
     @property
     def genesis(self) -> m.Genesis:
         """The venue's constitution."""
-        invariant(self.state.genesis is not None, "genesis comes first")
-        return cast("m.Genesis", self.state.genesis)
-
-    def shard_of(self, account: int) -> tuple[int, ...]:
-        """Risk partition of an account."""
-        return (self.genesis.slots[slot_of(account)],)
+        genesis = self.state.genesis
+        if genesis is None:
+            raise InvariantError("genesis comes first")
+        return genesis
 
     def market_of(self, message: m.Message) -> Market:
         """Market of a message, as listed; MarketListed brings it along."""
