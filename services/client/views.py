@@ -1,0 +1,253 @@
+"""What a venue answers, as people think of it: symbols, Decimals; read from the integers of the wire, exactly."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from services.core.decimals import format_decimal
+from services.core.fixed import SUBACCOUNTS, AssetId, MarketId
+from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2
+from vigil.v1 import trading_pb2 as pb
+
+Quantity: TypeAlias = Decimal | int | str
+"""What callers may give as a price, size or amount; floats are refused, they would have lost digits already."""
+
+
+def plain(quantity: Quantity) -> str:
+    """A quantity as the wire wants it; TypeError for a float, ValueError for what is not finite."""
+    if isinstance(quantity, str):
+        return quantity
+    if isinstance(quantity, bool) or not isinstance(quantity, int | Decimal):
+        raise TypeError(f"{quantity!r}: give a str, int or Decimal, never a float")
+    number = Decimal(quantity)
+    if not number.is_finite():
+        raise ValueError(f"{quantity} is not finite")
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def exact(units: int, decimals: int) -> Decimal:
+    """Decimal of integer units."""
+    return Decimal(format_decimal(units, decimals))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Money of a subaccount in one asset; `hold` is the part of `idle` that open orders need."""
+
+    subaccount: int
+    asset: str
+    idle: Decimal
+    hold: Decimal
+    unsettled: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position; size > 0 is long."""
+
+    subaccount: int
+    symbol: str
+    size: Decimal
+    entry_price: Decimal
+    unrealised_pnl: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An open order."""
+
+    subaccount: int
+    symbol: str
+    order_id: int
+    client_id: int
+    side: str
+    price: Decimal
+    size: Decimal
+    remaining: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """Margin of a subaccount in one settlement asset; below `maintenance_margin` it is liquidated."""
+
+    subaccount: int
+    asset: str
+    equity: Decimal
+    initial_margin: Decimal
+    maintenance_margin: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """State of an account; `seq` is the last of feed.account that it contains."""
+
+    account: int
+    seq: int
+    at_ms: int
+    balances: tuple[Balance, ...]
+    positions: tuple[Position, ...]
+    orders: tuple[Order, ...]
+    margins: tuple[Margin, ...]
+    liquidating: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookView:
+    """Levels as (price, size), best first."""
+
+    symbol: str
+    seq: int
+    at_ms: int
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A public trade."""
+
+    symbol: str
+    trade_id: int
+    at_ms: int
+    price: Decimal
+    size: Decimal
+    taker_side: str
+    is_liquidation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkView:
+    """Mark and index of a market, with the last funding rate in parts of one."""
+
+    symbol: str
+    mark_price: Decimal
+    index_price: Decimal
+    funding_rate: Decimal
+    at_ms: int
+
+
+SIDES = {common_pb2.SIDE_BID: "buy", common_pb2.SIDE_ASK: "sell"}
+FRACTION_DECIMALS = 12
+
+
+class Listed:
+    """Assets and markets of a venue; it turns integers into Decimals."""
+
+    def __init__(self, listings: market_data_pb2.Listings) -> None:
+        self.assets: dict[AssetId, common_pb2.Asset] = {asset.id: asset for asset in listings.assets}
+        self.markets: dict[MarketId, common_pb2.Market] = {market.id: market for market in listings.markets}
+        self.by_symbol = {market.symbol: market for market in listings.markets}
+
+    def amount(self, asset: AssetId, units: int) -> Decimal:
+        """Amount of an asset."""
+        return exact(units, self.assets[asset].decimals)
+
+    def price(self, market: MarketId, units: int) -> Decimal:
+        """Price of a market."""
+        return exact(units, self.markets[market].price_decimals)
+
+    def size(self, market: MarketId, units: int) -> Decimal:
+        """Size of a market."""
+        return exact(units, self.markets[market].size_decimals)
+
+    def settled(self, market: MarketId, units: int) -> Decimal:
+        """Amount of the asset that a market settles in."""
+        return self.amount(self.markets[market].settlement_asset, units)
+
+    def symbol(self, market: MarketId) -> str:
+        """Symbol of a market."""
+        return self.markets[market].symbol
+
+    # -- answers ------------------------------------------------------------------------------------------------------------
+
+    def account(self, answer: pb.Account) -> AccountView:
+        """State of an account."""
+        subaccounts = answer.subaccounts
+        return AccountView(
+            answer.account,
+            answer.seq,
+            answer.at_ms,
+            tuple(self.balance(one, line) for one in subaccounts for line in one.balances),
+            tuple(self.position(one, line) for one in subaccounts for line in one.positions),
+            tuple(self.order(one, line) for one in subaccounts for line in one.orders),
+            tuple(self.margin(one, line) for one in subaccounts for line in one.margins),
+            tuple(number(one) for one in subaccounts if one.liquidating),
+        )
+
+    def balance(self, subaccount: pb.Subaccount, line: pb.Balance) -> Balance:
+        """One balance."""
+        amounts = [self.amount(line.asset, units) for units in (line.idle, line.hold, line.unsettled)]
+        return Balance(number(subaccount), self.assets[line.asset].symbol, *amounts)
+
+    def position(self, subaccount: pb.Subaccount, line: pb.Position) -> Position:
+        """One position."""
+        return Position(
+            number(subaccount),
+            self.symbol(line.market),
+            self.size(line.market, line.size),
+            self.price(line.market, line.entry_price),
+            self.settled(line.market, line.unrealised_pnl),
+        )
+
+    def order(self, subaccount: pb.Subaccount, line: pb.Order) -> Order:
+        """One open order."""
+        return Order(
+            number(subaccount),
+            self.symbol(line.market),
+            line.order_id,
+            line.client_id,
+            SIDES.get(line.side, ""),
+            self.price(line.market, line.price),
+            self.size(line.market, line.size),
+            self.size(line.market, line.remaining),
+        )
+
+    def margin(self, subaccount: pb.Subaccount, line: pb.Margin) -> Margin:
+        """Margin in one asset."""
+        units = (line.equity, line.initial_margin, line.maintenance_margin)
+        amounts = [self.amount(line.asset, one) for one in units]
+        return Margin(number(subaccount), self.assets[line.asset].symbol, *amounts)
+
+    def book(self, answer: market_data_pb2.Book) -> BookView:
+        """A book."""
+        return BookView(
+            self.symbol(answer.market),
+            answer.seq,
+            answer.at_ms,
+            self.levels(answer.market, answer.bids),
+            self.levels(answer.market, answer.asks),
+        )
+
+    def levels(self, market: MarketId, levels: Iterable[market_data_pb2.Level]) -> tuple[tuple[Decimal, Decimal], ...]:
+        """Levels of one side."""
+        return tuple((self.price(market, level.price), self.size(market, level.size)) for level in levels)
+
+    def trade(self, record: feeds_pb2.FeedRecord) -> Trade:
+        """A public trade."""
+        trade = record.trade_executed
+        return Trade(
+            self.symbol(trade.market),
+            trade.trade_id,
+            record.at_ms,
+            self.price(trade.market, trade.price),
+            self.size(trade.market, trade.size),
+            SIDES.get(trade.taker_side, ""),
+            trade.kind == common_pb2.ORDER_KIND_LIQUIDATION,
+        )
+
+    def mark(self, line: market_data_pb2.MarketMark) -> MarkView:
+        """A mark."""
+        return MarkView(
+            line.symbol,
+            self.price(line.market, line.mark_price),
+            self.price(line.market, line.index_price),
+            exact(line.funding_rate, FRACTION_DECIMALS),
+            line.at_ms,
+        )
+
+
+def number(subaccount: pb.Subaccount) -> int:
+    """Number of a subaccount within its account."""
+    return subaccount.subaccount % SUBACCOUNTS
