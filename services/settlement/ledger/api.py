@@ -50,6 +50,11 @@ class Servicer(rpc.LedgerQueriesServicer):
         found = self.queries.statement(small(request.owner, "owner"), after, request.limit or STATEMENT_DEFAULT)
         return pb.Statement(lines=[pb.StatementLine(**line._asdict() | {"book": book_of(line.book)}) for line in found])
 
+    async def GetOpenInterest(self, request: pb.OpenInterestQuery, context: Context) -> pb.OpenInterest:  # noqa: N802
+        """Sum of long positions."""
+        del context
+        return pb.OpenInterest(market=request.market, size=self.queries.open_interest(request.market))
+
     async def GetPositions(self, request: pb.PositionsQuery, context: Context) -> pb.LedgerPositions:  # noqa: N802
         """How far every stream was read."""
         del request, context

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from services.core.fixed import Amount, AssetId, MarketId, Milliseconds, SubaccountId
+from services.core.fixed import Amount, AssetId, MarketId, Milliseconds, Size, SubaccountId
 from services.core.messages import Book
 from services.settlement.ledger.store import LedgerUnusable, Store
 
@@ -22,6 +22,7 @@ LINES = """
 SELECT entry, at_ms, machine, kind, reference, book, market, asset, amount FROM legs JOIN entries ON number = entry
 WHERE owner = ? AND entry > ? AND book IN (?, ?, ?) ORDER BY entry, leg LIMIT ?
 """
+LONG = "SELECT sum(amount) FROM balances WHERE book = ? AND market = ? AND asset = ? AND amount > 0"
 AT_OFFSET = "SELECT max(number) FROM entries WHERE machine = ? AND offset <= ?"
 OF_ACCOUNTS = (Book.IDLE, Book.POSITION, Book.UNSETTLED)
 """Books that belong to subaccounts; the owner of a TRANSIT book is a service."""
@@ -122,6 +123,11 @@ class Queries:
         asked = (owner, after_entry, *OF_ACCOUNTS, min(limit, STATEMENT_MAX))
         rows = self.database.execute(LINES, asked)
         return [StatementLine._make(row)._replace(book=Book(row[5])) for row in rows]
+
+    def open_interest(self, market: MarketId) -> Size:
+        """Return the sum of all long positions of a market."""
+        row = self.database.execute(LONG, (Book.POSITION, market, -market)).fetchone()
+        return row[0] or 0
 
     def positions(self) -> list[tuple[str, int, int, int]]:
         """How far each stream was read: (topic, partition, next offset, seq)."""

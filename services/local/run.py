@@ -1,0 +1,210 @@
+"""`run`: the venue in one process, with prices and participants, until it is stopped, over, or has run long enough; then a summary."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TextIO
+
+import structlog
+
+from services.client import ClientError
+from services.core.fixed import Milliseconds
+from services.core.log import LogError
+from services.core.process import CannotStart, stop_on_signals
+from services.core.settings import EXIT_CONFIGURATION
+from services.core.telemetry import configure_logs
+from services.local.clock import Pacer, ScenarioClock
+from services.local.participants import Crowd
+from services.local.single_process import Addresses, SingleProcess, last_time
+from services.local.venue import BadVenue, read_venue
+from services.local.window import Window, show
+from services.oracle.path import Path as PricePath
+from services.oracle.recorded import BadRecording, read_recording
+from services.oracle.scenario import scenario
+from services.settlement.ledger.queries import queries_of
+from services.settlement.ledger.store import LedgerUnusable
+
+LOG_FILE = "vigil.log"
+SETUP_FILE = "run.json"
+WATCH_SECONDS = 0.5
+EXIT_FAILED = 1
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a folder was begun with, and must go on with."""
+
+    scenario: str
+    recorded: str
+    seed: int
+    risk_partitions: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command was told."""
+
+    setup: Setup
+    folder: Path
+    markets: Path
+    speed: int
+    participants: int
+    headless: bool
+    duration_ms: int | None
+    begins_ms: Milliseconds | None
+    addresses: Addresses
+
+
+@dataclass
+class Run:
+    """Everything of one run."""
+
+    clock: ScenarioClock
+    process: SingleProcess
+    crowd: Crowd
+    pacer: Pacer
+    ends_ms: Milliseconds
+    failure: BaseException | None = None
+
+
+async def run(options: Options) -> None:
+    """Run until Ctrl-C, the end of the recording, or the duration; raises CannotStart."""
+    stop = stop_on_signals()
+    prices = open_prices(options.setup)
+    keep_setup(options.folder, options.setup)
+    async with started(options, prices) as running:
+        began, begin_ms = monotonic(), running.clock()
+        process = running.process
+        window = Window(process.gateway.address, process.server.address, process.metrics.address, process.registry)
+        tasks = [
+            asyncio.create_task(watch(running, stop)),
+            asyncio.create_task(show(window, headless=options.headless, speed=options.speed)),
+        ]
+        try:
+            await running.crowd.start()
+            await running.pacer.run(running.ends_ms, stop)
+        except ClientError as error:
+            raise CannotStart(f"participants: {error}", EXIT_FAILED) from error
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await window.close()
+        seconds = monotonic() - began
+    sys.stdout.write(summary(running, seconds, begin_ms))
+    if running.failure is not None:
+        raise CannotStart(f"stopped: {running.failure!r}", EXIT_FAILED) from running.failure
+
+
+def open_prices(setup: Setup) -> PricePath:
+    """Scenario or recording; CannotStart when it cannot be played."""
+    try:
+        if setup.recorded:
+            return read_recording(Path(setup.recorded), setup.seed)
+        return scenario(setup.scenario, setup.seed)
+    except (BadRecording, KeyError) as error:
+        raise CannotStart(f"prices: {error}", EXIT_CONFIGURATION) from error
+
+
+def keep_setup(folder: Path, setup: Setup) -> None:
+    """Note what a new folder begins with; CannotStart when it was begun with something else."""
+    file = folder / SETUP_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            file.write_text(json.dumps(asdict(setup), indent=1) + "\n")
+            return
+        known = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"--dir {folder}: {error}", EXIT_CONFIGURATION) from error
+    wanted = asdict(setup)
+    other = {name: known.get(name) for name in wanted if known.get(name) != wanted[name]}
+    if other:
+        raise CannotStart(
+            f"--dir {folder}: it was begun with {other}: name the same again, or another folder", EXIT_CONFIGURATION
+        )
+
+
+@contextlib.asynccontextmanager
+async def started(options: Options, prices: PricePath) -> AsyncIterator[Run]:
+    """Everything of a run, started, and ended in good order; raises CannotStart."""
+    clock = ScenarioClock(options.begins_ms or prices.begins_ms)
+    setup = options.setup
+    try:
+        venue = read_venue(options.markets, {"risk": setup.risk_partitions})
+        process = SingleProcess(options.folder, venue, clock, prices, setup.seed, options.addresses)
+    except (BadVenue, LogError, LedgerUnusable, OSError) as error:
+        raise CannotStart(str(error), EXIT_CONFIGURATION) from error
+    clock.now = max(clock.now, await last_time(process.home, venue))
+    async with contextlib.AsyncExitStack() as undo:
+        undo.push_async_callback(process.stop)
+        try:
+            await process.start()
+        except (BadVenue, LogError, OSError, RuntimeError) as error:
+            raise CannotStart(str(error), EXIT_CONFIGURATION) from error
+        crowd = Crowd(process.gateway.address, options.participants, setup.seed)
+        undo.push_async_callback(crowd.close)
+        yield assembled(options, process, crowd, prices)
+
+
+def assembled(options: Options, process: SingleProcess, crowd: Crowd, prices: PricePath) -> Run:
+    """Tie clock, venue and crowd together."""
+    clock = process.clock
+
+    async def after_step() -> None:
+        await process.publish_prices()
+        await crowd.turn(clock())
+
+    pacer = Pacer(clock, options.speed, process.is_busy, after_step)
+    ends_ms = prices.ends_ms
+    if options.duration_ms is not None:
+        ends_ms = min(ends_ms, clock() + options.duration_ms)
+    return Run(clock, process, crowd, pacer, ends_ms)
+
+
+async def watch(running: Run, stop: asyncio.Event) -> None:
+    """End the run when a part fails that may not; a stopped partition is no reason, the others go on."""
+    while not stop.is_set():
+        running.failure = running.process.failure()
+        if running.failure is not None:
+            log.error("run_failed", error=repr(running.failure))
+            stop.set()
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+def summary(running: Run, seconds: float, begin_ms: Milliseconds) -> str:
+    """What the run did, in a few lines."""
+    hosts = running.process.hosts
+    applied = sum(host.engine.counters.applied for host in hosts)
+    simulated = (running.clock() - begin_ms) / 1_000
+    trial = queries_of(running.process.store).trial_balance()
+    balanced = "balanced" if not trial.unbalanced() else f"NOT BALANCED: {trial.unbalanced()}"
+    orders = sum(one.orders for one in running.crowd.participants)
+    refused = sum(one.refused for one in running.crowd.participants)
+    stopped = [host.engine.name for host in hosts if host.failure is not None]
+    lines = [
+        f"simulated {simulated / 60:.1f} min in {seconds:.1f} s: {simulated / max(seconds, 0.001):.0f} times as fast",
+        f"records applied {applied} ({applied / max(seconds, 0.001):.0f}/s), clock stood still {running.pacer.waited_seconds:.1f} s",
+        f"participants sent {orders} commands, {refused} refused",
+        f"ledger: {trial.entry} entries, {balanced}",
+        *(["stopped partitions: " + ", ".join(stopped)] if stopped else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def log_to(folder: Path, *, quiet: bool) -> TextIO | None:
+    """Send logs to a file when the terminal shows the dashboard, else to standard error."""
+    if not quiet:
+        configure_logs("info", "console")
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    stream = (folder / LOG_FILE).open("a")
+    configure_logs("info", "json", stream)
+    return stream
