@@ -17,6 +17,11 @@ app = typer.Typer(
     help="The venue on this machine.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
+@app.callback()
+def main() -> None:
+    """Keep `run` a word of its own, however many commands there are."""
+
+
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 

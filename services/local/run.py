@@ -26,7 +26,7 @@ from services.local.window import Window, show
 from services.oracle.path import Path as PricePath
 from services.oracle.recorded import BadRecording, read_recording
 from services.oracle.scenario import scenario
-from services.settlement.ledger.queries import queries_of
+from services.settlement.ledger.queries import open_queries
 from services.settlement.ledger.store import LedgerUnusable
 
 LOG_FILE = "vigil.log"
@@ -184,7 +184,7 @@ def summary(running: Run, seconds: float, begin_ms: Milliseconds) -> str:
     hosts = running.process.hosts
     applied = sum(host.engine.counters.applied for host in hosts)
     simulated = (running.clock() - begin_ms) / 1_000
-    trial = queries_of(running.process.store).trial_balance()
+    trial = open_queries(running.process.ledger_file).trial_balance()
     balanced = "balanced" if not trial.unbalanced() else f"NOT BALANCED: {trial.unbalanced()}"
     orders = sum(one.orders for one in running.crowd.participants)
     refused = sum(one.refused for one in running.crowd.participants)

@@ -4,6 +4,7 @@ Machines talk through the log alone, and the gateway asks them over gRPC, as the
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from services.oracle.publisher import Publisher
 from services.oracle.sources import declared_sources
 from services.settlement.ledger.api import services_of as ledger_services
 from services.settlement.ledger.queries import queries_of
-from services.settlement.ledger.reader import follow, open_streams
+from services.settlement.ledger.reader import LedgerStopped, Stream, follow, open_streams, read_all
 from services.settlement.ledger.store import Store
 
 HOST = HostSettings(wait_ms=10, snapshot_every=200_000)
@@ -69,7 +70,9 @@ class SingleProcess:
         self.addresses = addresses or Addresses()
         self.home = SqliteLog(folder / "log.sqlite", clock)
         self.hosts: list[MeasuredHost[Any]] = []
-        self.store = Store(folder / "ledger.sqlite")
+        self.ledger_file = folder / "ledger.sqlite"
+        self.store = Store(self.ledger_file)
+        self.streams: list[Stream] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.machines: list[asyncio.Task[None]] = []
         self.registry = CollectorRegistry()
@@ -98,7 +101,8 @@ class SingleProcess:
         self.machines = [asyncio.create_task(run_host(host)) for host in self.hosts]
         await self.server.start()
         self.spawn(watch_hosts(self.hosts, self.server))
-        self.spawn(follow(await open_streams(self.home, self.store)))
+        self.streams = await open_streams(self.home, self.store)
+        self.spawn(follow(self.streams))
         await list_assets(self.home, self.venue)
         await list_markets(self.home, self.venue)
         await self.start_gateway()
@@ -153,6 +157,8 @@ class SingleProcess:
         for task in [*self.tasks, *self.machines]:
             task.cancel()
         await asyncio.gather(*self.tasks, *self.machines, return_exceptions=True)
+        with contextlib.suppress(LedgerStopped):
+            await read_all(self.streams)
         if hasattr(self, "server"):
             await self.server.stop()
         if hasattr(self, "metrics"):
