@@ -17,6 +17,7 @@ app = typer.Typer(
     help="The venue on this machine.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
+
 @app.callback()
 def main() -> None:
     """Keep `run` a word of its own, however many commands there are."""

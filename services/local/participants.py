@@ -43,13 +43,14 @@ class MarketView:
 
     now_ms: Milliseconds = 0
     mark: Decimal = Decimal(0)
+    index: Decimal = Decimal(0)
     tick: Decimal = ONE
     lot: Decimal = ONE
     marks: deque[tuple[Milliseconds, Decimal]] = field(default_factory=lambda: deque(maxlen=MEMORY))
 
-    def look(self, now_ms: Milliseconds, mark: Decimal) -> None:
+    def look(self, now_ms: Milliseconds, mark: Decimal, index: Decimal) -> None:
         """Note a mark."""
-        self.now_ms, self.mark = now_ms, mark
+        self.now_ms, self.mark, self.index = now_ms, mark, index
         self.marks.append((now_ms, mark))
 
     def move(self, since_ms: int) -> Decimal:
@@ -121,7 +122,7 @@ class Participant:
 
 
 class Maker(Participant):
-    """Quotes three prices on both sides, moves them against its inventory, and steps back when the mark moves fast."""
+    """Quotes three prices on both sides, moves them against its inventory, and steps back, with less, when the mark moves fast."""
 
     deposit = Decimal(1_000_000)
     every_ms = 4_000
@@ -140,14 +141,15 @@ class Maker(Participant):
         inventory = position_of(account)
         stress = min(Decimal(5), abs(view.move(60_000)) / (10 * BASIS_POINT))
         skew = -inventory / self.inventory_max * 10
+        middle = (view.mark + view.index) / 2
         places = []
         for number, (distance, size) in enumerate(self.levels):
             away = distance * (1 + stress)
             for side, sign in ((BUY, -1), (SELL, 1)):
                 if inventory * -sign >= self.inventory_max:
                     continue
-                price = view.price(view.mark * (1 + (skew + sign * away) * BASIS_POINT))
-                places.append(self.quote(view, side, price, size, number))
+                price = view.price(middle * (1 + (skew + sign * away) * BASIS_POINT))
+                places.append(self.quote(view, side, price, size / (1 + stress), number))
         return [*cancels, *places]
 
     def quote(self, view: MarketView, side: Side, price: Decimal, size: Decimal, number: int) -> pb.Command:
@@ -241,7 +243,9 @@ ROLES: tuple[tuple[str, type[Participant]], ...] = (
     ("passer", Passer),
     ("gambler", Gambler),
     ("maker", Maker),
+    ("gambler", Gambler),
     ("follower", Follower),
+    ("gambler", Gambler),
 )
 """Roles are given out in turn, so that two participants make a market already."""
 
@@ -271,11 +275,11 @@ class Crowd:
         if all(now_ms < one.next_ms for one in self.participants):
             return
         try:
-            marks = {mark.symbol: mark.mark_price for mark in await self.watcher.marks()}
+            marks = {mark.symbol: mark for mark in await self.watcher.marks()}
         except ClientError:
             return
         if SYMBOL in marks:
-            self.view.look(now_ms, marks[SYMBOL])
+            self.view.look(now_ms, marks[SYMBOL].mark_price, marks[SYMBOL].index_price)
             await asyncio.gather(*(one.turn(self.view) for one in self.participants))
 
     async def close(self) -> None:
