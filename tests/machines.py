@@ -54,7 +54,7 @@ def apply(state: EchoState, record: m.Record) -> list[m.Message]:
     if deficit.group == SLICES:
         state.slices += [deficit] * deficit.amount
     else:
-        state.timers.arm(state.now_ms + deficit.amount, deficit.group == RECURRING, deficit.deficit_id)
+        state.timers.arm(state.now_ms + deficit.amount, int(deficit.group == RECURRING), deficit.deficit_id)
     return []
 
 
