@@ -167,14 +167,14 @@ class Host(Generic[S]):
     async def check_snapshot(self) -> None:
         """Refuse a snapshot whose last input is not what this log holds there."""
         spine = self.engine.spine
-        records = await self.home.read(self.topic, self.partition, spine.position - 1, 1, 5_000)
+        records = await self.home.read(self.topic, self.partition, spine.position - 1, 1, 0)
         if spine.machine != self.engine.name or not records or fingerprint(records[0].value) != spine.last_input:
             msg = f"the snapshot of {self.engine.name} at {spine.position} is not of this log; remove it, or name the right log"
             raise WrongSnapshot(msg)
         spine.last_input = records[0].value
 
     async def finish(self) -> None:
-        """Wait for acknowledgements, leave a marker and a snapshot."""
+        """Wait for acknowledgements, leave a marker and, if there is something new in it, a snapshot."""
         self.running = False
         while self.flight:
             for append in self.flight[0].appends:
@@ -183,7 +183,7 @@ class Host(Generic[S]):
         for task in self.side:
             await task
         await self.home.write_marker(self.engine.name, self.acknowledged)
-        if self.position == self.acknowledged:
+        if self.snapshot_at < self.position == self.acknowledged:
             await self.save(self.position, self.engine.snapshot())
 
     async def look_after(self, heard: bool) -> None:  # noqa: FBT001 - private to the loop
