@@ -109,15 +109,21 @@ class Snapshots:
 
     def positions(self) -> list[int]:
         """Input positions of the snapshots present, newest first."""
-        own = (name for name in self.disk.names() if name.startswith(self.prefix) and name.endswith(".snapshot"))
-        return sorted((int(name[len(self.prefix) : -len(".snapshot")]) for name in own), reverse=True)
+        own = (name[len(self.prefix) : -len(".snapshot")] for name in self.own_names(".snapshot"))
+        return sorted((int(position) for position in own if position.isdecimal()), reverse=True)
+
+    def own_names(self, ending: str) -> list[str]:
+        """Names of this machine's files with an ending."""
+        return [name for name in self.disk.names() if name.startswith(self.prefix) and name.endswith(ending)]
 
     async def save(self, position: int, body: bytes) -> None:
-        """Write a snapshot and drop the oldest; raises OSError, which costs the snapshot and nothing else."""
+        """Write a snapshot and drop the oldest, and what a crash left; raises OSError, which costs the snapshot and nothing else."""
         final = self.name_of(position)
         digest = blake2b(body, digest_size=HASH_SIZE).digest()
         await self.disk.write(final + ".tmp", MAGIC + VERSION.to_bytes(2, "big") + digest + body)
         await self.disk.rename(final + ".tmp", final)
+        for unfinished in self.own_names(".tmp"):
+            self.disk.remove(unfinished)
         for old in self.positions()[KEEP:]:
             self.disk.remove(self.name_of(old))
 
