@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 
-from tests.simulation.world import FAULTS, LawBroken, Plan, World
+from tests.simulation.world import FAULTS, Plan, World
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -45,7 +45,7 @@ def command_of(plan: Plan) -> str:
     """Return the command that runs the plan again."""
     options = f"--shards {plan.shards} --commands {plan.commands} --faults {plan.faults}"
     kinds = "" if plan.kinds == FAULTS else f" --kinds '{','.join(plan.kinds)}'"
-    return f"make simulate SEED={plan.seed} ARGS=\"{options}{kinds}\""
+    return f'make simulate SEED={plan.seed} ARGS="{options}{kinds}"'
 
 
 def shrink(plan: Plan, first: BaseException) -> tuple[Plan, BaseException]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from vigil.v1 import feeds_pb2
 
 from services.core import messages as m
 from services.core.fixed import LATE_MS
@@ -18,8 +17,15 @@ from services.core.reasons import Reason
 from services.core.spine import Engine, Machine, Output, machine_number
 from services.risk.liquidation import ROUNDS_AFTER_RESUME, is_liquidatable
 from services.risk.state import health
+from vigil.v1 import feeds_pb2
 
-NO_RESULTS = (Reason.UNKNOWN_KEY, Reason.OUTSIDE_WINDOW, Reason.WINDOW_TOO_LONG, Reason.UNAUTHORIZED, Reason.INVALID_SUBACCOUNT)
+NO_RESULTS = (
+    Reason.UNKNOWN_KEY,
+    Reason.OUTSIDE_WINDOW,
+    Reason.WINDOW_TOO_LONG,
+    Reason.UNAUTHORIZED,
+    Reason.INVALID_SUBACCOUNT,
+)
 """Refusals of a request rather than results of its command id."""
 
 
@@ -51,6 +57,7 @@ class Tally:
     funding: Counter[tuple[int, int]] = field(default_factory=Counter)
     balances: Counter[tuple[str, int, int, int, int]] = field(default_factory=Counter)
     liquidations: int = 0
+    deficits: int = 0
     trades: int = 0
     deposited: Counter[int] = field(default_factory=Counter)
 
@@ -128,6 +135,8 @@ class Laws:
                 tally.admitted[message.subaccount, message.ref] = message.size
             case m.OrderFilled():
                 tally.done[message.subaccount, message.ref] += abs(message.size)
+            case m.DeficitReported():
+                tally.deficits += 1
             case m.OrderCancelled():
                 tally.done[message.subaccount, message.ref] += message.remaining
 
@@ -197,7 +206,14 @@ class Laws:
         for (source, destination), queue in self.flying.items():
             first, second = machine_number(source.split("/")[0]), machine_number(destination.split("/")[0])
             for message in queue:
-                if isinstance(message, m.DepositCredited | m.WithdrawalRequested | m.WithdrawalReturned | m.FundContributed | m.DeficitCovered):
+                if isinstance(
+                    message,
+                    m.DepositCredited
+                    | m.WithdrawalRequested
+                    | m.WithdrawalReturned
+                    | m.FundContributed
+                    | m.DeficitCovered,
+                ):
                     balance[min(first, second), max(first, second), message.asset] -= message.amount
         law(not any(balance.values()), f"transit is what is in flight: {dict(balance)}")
 
@@ -242,7 +258,7 @@ class Laws:
                         law(idle == booked, f"the ledger knows the balance of {subaccount.id}")
 
 
-def transit_of(service: str, state: Any) -> dict[int, dict[int, int]]:  # noqa: ANN401 - any machine's state
+def transit_of(service: str, state: Any) -> dict[int, dict[int, int]]:
     """Transit books of a machine: other service -> asset -> amount."""
     if service in ("settlement", "insurance_fund"):
         books: dict[int, dict[int, int]] = state.transit
@@ -251,4 +267,3 @@ def transit_of(service: str, state: Any) -> dict[int, dict[int, int]]:  # noqa: 
         owners = state.house.get(m.Book.TRANSIT, {})
         return {owner: markets.get(0, {}) for owner, markets in owners.items()}
     return {}
-

@@ -25,8 +25,14 @@ def test_laws_hold_in_every_history(batch: int) -> None:
         world = run(Plan.of(seed))
         faults.update(world.faults)
         seeds.update(kind for kind, count in world.faults.items() if count)
-        sums.update(records=world.laws.checked, trades=world.laws.tally.trades, liquidations=world.laws.tally.liquidations)
-    folder = COUNTS / os.environ.get("PYTEST_XDIST_TESTRUNUID", "alone")
+        sums.update(
+            seeds=1,
+            deficits=world.laws.tally.deficits,
+            records=world.laws.checked,
+            trades=world.laws.tally.trades,
+            liquidations=world.laws.tally.liquidations,
+        )
+    folder = COUNTS / os.environ.get("VIGIL_SIMULATION_RUN", "alone")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{batch}.json").write_text(json.dumps([faults, seeds, sums]))
     print(f"{SEEDS_PER_BATCH} seeds: {dict(sums)}, faults {dict(sorted(faults.items()))}")

@@ -92,7 +92,7 @@ class Workload:
         ]
         for client in self.clients:
             shard = self.slots[client.account % SLOTS]
-            records.append((f"risk.inbox", shard, m.OpenAccount(self.header(client, now_ms), client.key)))
+            records.append(("risk.inbox", shard, m.OpenAccount(self.header(client, now_ms), client.key)))
             amount = self.rng.choice((2_000, 5_000, 20_000)) * UNIT
             deposit = m.FaucetDeposit(self.header(client, now_ms), client.subaccount, 1, amount)
             records.append(("settlement.inbox", 0, deposit))
@@ -172,7 +172,9 @@ class Workload:
         row = self.rng.choice(self.markets)
         fair = self.prices[row.index] // 10 ** (8 - row.price_decimals)
         side = self.rng.choice((m.Side.BUY, m.Side.SELL))
-        time_in_force = self.rng.choice((m.TimeInForce.GTC,) * 5 + (m.TimeInForce.IOC,) * 3 + (m.TimeInForce.POST_ONLY,))
+        time_in_force = self.rng.choice(
+            (m.TimeInForce.GTC,) * 5 + (m.TimeInForce.IOC,) * 3 + (m.TimeInForce.POST_ONLY,)
+        )
         price = fair * (1_000 + self.rng.randint(-15, 15)) // 1_000
         price = 0 if time_in_force == m.TimeInForce.IOC and self.rng.random() < 0.5 else price - price % row.tick
         scale = 1 if row.id == 1 else 40

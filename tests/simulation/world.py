@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from vigil.v1.feeds_pb2 import FeedRecord
 
 from services.core.host import Host, HostSettings
 from services.core.log import AppendFailed
@@ -22,12 +21,21 @@ from services.settlement.machine import MACHINE as SETTLEMENT
 from tests.simulation.laws import LawBroken, Laws, law
 from tests.simulation.runtime import Flight, Process, ProcessLog, Task, VirtualDisk, VirtualLog
 from tests.simulation.workload import Workload
+from vigil.v1.feeds_pb2 import FeedRecord
 
 MACHINES: dict[str, Machine[Any]] = {
     machine.service: machine for machine in (SETTLEMENT, FUNDING, MATCHING, RISK, INSURANCE_FUND)
 }
 START_MS = 1_584_000_000_000
-CRASH_POINTS = ("before_read", "after_apply", "between_appends", "before_ack", "mid_snapshot", "before_rename", "before_marker")
+CRASH_POINTS = (
+    "before_read",
+    "after_apply",
+    "between_appends",
+    "before_ack",
+    "mid_snapshot",
+    "before_rename",
+    "before_marker",
+)
 FAULTS = (
     *(f"kill_{point}" for point in CRASH_POINTS),
     "failed_append",
@@ -42,7 +50,7 @@ FAULTS = (
     "machine_away",
 )
 HOUR_MS = 3_600_000
-FAULT_RATE = 0.02
+WARM_UP = 20
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
@@ -62,10 +70,12 @@ class Plan:
     snapshots: type[Snapshots] = Snapshots
 
     @staticmethod
-    def of(seed: int, **changes: Any) -> "Plan":  # noqa: ANN401 - any field
+    def of(seed: int, **changes: Any) -> "Plan":
         """Return the plan of a seed."""
         rng = random.Random(seed)
-        plan = Plan(seed, shards=rng.choice((1, 4)), markers=rng.random() < 0.85, commands=rng.choice((100, 100, 200, 600)))
+        plan = Plan(
+            seed, shards=rng.choice((1, 4)), markers=rng.random() < 0.85, commands=rng.choice((100, 100, 200, 600))
+        )
         for name, value in changes.items():
             setattr(plan, name, value)
         return plan
@@ -120,6 +130,16 @@ class World:
 
     def run(self) -> "World":
         """Run the whole history: busy and faulty, then healed and drained; raises LawBroken."""
+        try:
+            self.live()
+        finally:
+            for seat in self.seats:
+                for process in seat.processes:
+                    process.close()
+        return self
+
+    def live(self) -> None:
+        """Go through the history and judge its end."""
         for seat in self.seats:
             self.land(f"{seat.service}.inbox", seat.partition, [self.work.genesis()])
             self.start(seat)
@@ -138,10 +158,6 @@ class World:
             self.step()
         self.laws.judge_end(self.work.commands)
         self.judge_public()
-        for seat in self.seats:
-            for process in seat.processes:
-                process.close()
-        return self
 
     def is_quiet(self) -> bool:
         """Nothing in flight, and every host has read its inbox but for the last second's ticks."""
@@ -279,10 +295,11 @@ class World:
     # faults
 
     def arm_faults(self) -> None:
-        """Now and then something is about to break, the rarest kind so far first; what finds no moment is taken back."""
+        """Spread faults over the commands, the rarest kind so far first; one that finds no moment is taken back."""
         if self.steps >= self.disarm_at:
             self.armed.clear()
-        if self.armed or self.rng.random() > FAULT_RATE:
+        due = self.plan.faults * self.sent_commands
+        if self.armed or sum(self.faults.values()) * self.plan.commands >= due or self.sent_commands < WARM_UP:
             return
         rarest = min(self.faults[kind] for kind in self.plan.kinds)
         kind = self.rng.choice([kind for kind in self.plan.kinds if self.faults[kind] <= rarest + 1])
@@ -323,7 +340,7 @@ class World:
 
     def fault_torn_snapshot(self) -> bool:
         """A snapshot file loses its end, and its machine dies."""
-        return self.damage(lambda content: content[: self.rng.randint(0, len(content) - 1)])
+        return self.damage(lambda content: content[: self.rng.randrange(max(1, len(content)))])
 
     def fault_flipped_snapshot(self) -> bool:
         """One bit of a snapshot file flips, and its machine dies."""
@@ -331,10 +348,12 @@ class World:
 
     def flip(self, content: bytes) -> bytes:
         """Flip one bit behind the version."""
-        place = self.rng.randint(10, len(content) - 1)
+        place = self.rng.randrange(10, max(11, len(content)))
+        if place >= len(content):
+            return content
         return content[:place] + bytes([content[place] ^ (1 << self.rng.randint(0, 7))]) + content[place + 1 :]
 
-    def damage(self, change: Any) -> bool:  # noqa: ANN401 - bytes to bytes
+    def damage(self, change: Any) -> bool:
         """Damage the newest snapshot of somebody."""
         seats = [seat for seat in self.seats if any(name.endswith(".snapshot") for name in seat.disk.files)]
         if not seats:
@@ -365,6 +384,7 @@ class World:
         self.kill(seat, seat.processes[0], hours)
         for _ in range(40):
             self.step()
+            self.outside()
         self.log.time_ms += hours
         return True
 

@@ -1,0 +1,42 @@
+"""Print, after the histories, what they went through in sum."""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+COUNTS = Path("build/simulation")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give every worker of this run the same folder for its counts."""
+    if not hasattr(config, "workerinput"):
+        os.environ["VIGIL_SIMULATION_RUN"] = str(os.getpid())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Add up what the batches wrote down."""
+    if hasattr(config, "workerinput"):
+        return
+    folder = COUNTS / os.environ.get("VIGIL_SIMULATION_RUN", "alone")
+    batches = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    if not batches:
+        return
+    faults: Counter[str] = Counter()
+    seeds: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
+    for batch_faults, batch_seeds, batch_sums in batches:
+        faults.update(batch_faults)
+        seeds.update(batch_seeds)
+        sums.update(batch_sums)
+    terminalreporter.write_line(
+        f"simulation: {sums['seeds']} seeds, {faults.total()} faults, {sums['records']} records with all laws checked after each, "
+        f"{sums['trades']} trades, {sums['liquidations']} liquidations, {sums['deficits']} deficits"
+    )
+    for kind, count in sorted(faults.items()):
+        terminalreporter.write_line(f"  {kind:18} {count:5} times in {seeds[kind]:4} seeds")
+    for path in folder.glob("*.json"):
+        path.unlink()
+    folder.rmdir()

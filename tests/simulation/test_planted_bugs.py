@@ -1,0 +1,228 @@
+"""Bugs planted on purpose: each must be found by a broken law within a few seeds, or the simulation proves nothing.
+
+Set iteration and the wall clock in a machine are planted and found in tests/test_tidy.py.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+from zlib import crc32
+
+import msgspec
+import pytest
+
+from services.core import messages as m
+from services.core import topics
+from services.core.books import balanced
+from services.core.host import Host
+from services.core.log import AppendFailed, LogRecord
+from services.core.snapshots import Snapshots
+from services.core.spine import ChainBroken, Engine, Output, Peer
+from services.core.topics import Hop, Key
+from tests.simulation import world
+from tests.simulation.world import HOUR_MS, LawBroken, Plan, World
+
+SEEDS = 40
+
+
+def finds(plan: Callable[[int], Plan], history: type[World] = World) -> BaseException:
+    """Run seeds until something breaks; return what broke."""
+    for seed in range(SEEDS):
+        try:
+            history(plan(seed)).run()
+        except Exception as broken:  # noqa: BLE001 - whatever breaks is the finding
+            return broken
+    pytest.fail(f"not found in {SEEDS} seeds")
+
+
+class ForgetfulEngine(Engine[Any]):
+    """Dedup off: whatever comes again is applied again."""
+
+    def accept(self, record: m.Record, value: bytes) -> bool:
+        """Take everything."""
+        if record.source:
+            self.spine.received[record.source] = Peer(record.seq, crc32(value))
+        return True
+
+
+def test_dedup_off_is_found() -> None:
+    """Hosts that apply duplicates leave the history of a machine that does not."""
+    found = finds(lambda seed: Plan.of(seed, engine=ForgetfulEngine, kinds=("duplicate", "zombie", "kill_before_ack")))
+    assert "digest of a fresh machine" in str(found)
+
+
+class HastySnapshots(Snapshots):
+    """A snapshot counts although its outputs are not acknowledged."""
+
+    def load(self, marker: int) -> tuple[int, bytes] | None:
+        """Ignore the marker."""
+        del marker
+        return super().load(1 << 62)
+
+
+class HastyHost(Host[Any]):
+    """Emits only from the snapshot on, as if everything before it were acknowledged."""
+
+    async def recover(self) -> None:
+        """Believe the snapshot."""
+        await super().recover()
+        self.emit_from = max(self.emit_from, self.position)
+
+
+def test_snapshot_counted_before_acknowledgement_is_found() -> None:
+    """What was not yet appended when the snapshot was taken is lost."""
+    kinds = ("kill_after_apply", "kill_between_appends", "kill_before_read", "delay")
+    found = finds(lambda seed: Plan.of(seed, snapshots=HastySnapshots, host=HastyHost, kinds=kinds))
+    assert isinstance(found, LawBroken)
+
+
+class CountlessEngine(Engine[Any]):
+    """The sequence numbers are not in the snapshot."""
+
+    def snapshot(self) -> bytes:
+        """Leave `sent` out."""
+        kept, self.spine.sent = self.spine.sent, {}
+        try:
+            return super().snapshot()
+        finally:
+            self.spine.sent = kept
+
+
+def test_sequence_not_in_the_snapshot_is_found() -> None:
+    """After a restart the machine counts anew, and its records look like old ones."""
+    found = finds(lambda seed: Plan.of(seed, engine=CountlessEngine, kinds=("kill_before_read", "kill_after_apply")))
+    assert isinstance(found, LawBroken | ChainBroken)
+
+
+class StubbornHost(Host[Any]):
+    """Goes on after a failed append."""
+
+    async def collect(self) -> None:
+        """Shrug."""
+        with suppress(AppendFailed):
+            await super().collect()
+            return
+        self.acknowledged = max(self.acknowledged, self.flight.popleft().position)
+
+
+def test_first_of_two_pipelined_appends_fails_is_found() -> None:
+    """An append is lost, the next one lands: whoever goes on has lost records for ever."""
+    found = finds(lambda seed: Plan.of(seed, host=StubbornHost, kinds=("failed_append",)))
+    assert isinstance(found, LawBroken)
+
+
+def broken_on_cancel(state: Any, record: m.Record) -> list[m.Message]:
+    """Risk as a release with a bug would be: it posts, then fails, on a cancel."""
+    if isinstance(record.message, m.CancelOrder):
+        return [m.BalanceChanged(0, 1, 1, 0, 0, "bug"), m.CancelRequested(0, 1 << 40, 0, 0)]
+    return list(world.RISK.apply(state, record))
+
+
+class LeakyHost(Host[Any]):
+    """Emits what a record said before it failed."""
+
+    def advance(self, records: list[LogRecord]) -> list[Output]:
+        """Add the outputs of the failed record."""
+        outputs = super().advance(records)
+        return [*outputs, *self.engine.outputs] if self.failure is not None else outputs
+
+
+def upgrade(monkeypatch: pytest.MonkeyPatch, host: type[Host[Any]], seed: int) -> World:
+    """Let risk run a release that fails on a cancel, then the next one, which does not."""
+    history = World(Plan.of(seed, host=host, faults=0, shards=1))
+    monkeypatch.setitem(world.MACHINES, "risk", replace(world.RISK, apply=broken_on_cancel))
+    try:
+        history.run()
+    except Exception as stopped:  # noqa: BLE001 - the partition stops, as it must
+        assert "PartitionStopped" in repr(stopped)
+    monkeypatch.setitem(world.MACHINES, "risk", world.RISK)
+    for seat in history.seats:
+        for process in list(seat.processes):
+            history.kill(seat, process)
+    history.heal()
+    for _ in range(20_000):
+        history.step()
+        if history.is_quiet():
+            break
+    history.judge_public()
+    return history
+
+
+def test_output_emitted_before_a_later_failure_in_the_same_record_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the upgrade the same record says something else: what leaked before contradicts it."""
+    upgrade(monkeypatch, Host, 3)
+    with pytest.raises((LawBroken, ChainBroken)):
+        upgrade(monkeypatch, LeakyHost, 3)
+
+
+class ForgingWorld(World):
+    """Some duplicates come with other bytes."""
+
+    def fault_duplicate(self) -> bool:
+        """Repeat the last record that a machine took from another, with another trace."""
+        seat = self.rng.choice(self.seats)
+        engine = self.laws.shadows[seat.service, seat.partition].engine
+        for record in reversed(self.log.records[f"{seat.service}.inbox", seat.partition]):
+            decoded = msgspec.msgpack.decode(record.value)
+            peer = engine.spine.received.get(decoded[1])
+            if peer is not None and peer.seq == decoded[2]:
+                decoded[5] += 1
+                self.land(f"{seat.service}.inbox", seat.partition, [msgspec.msgpack.encode(decoded)])
+                return True
+        return False
+
+
+def test_duplicate_with_other_bytes_is_found() -> None:
+    """A repeated number with other content means that a history forked: the partition stops."""
+    with pytest.raises(ChainBroken):
+        for seed in range(SEEDS):
+            ForgingWorld(Plan.of(seed, kinds=("duplicate",))).run()
+
+
+def test_funding_step_sent_beside_the_fills_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent straight to the shards, a step finds other positions on each, and paid differs from received."""
+    beside = (Hop("funding", "risk", Key.ALL), Hop("funding", "feed.markets", Key.OWN))
+    routes = tuple(row._replace(hops=beside) if row.message is m.FundingStepped else row for row in topics.ROUTES)
+    monkeypatch.setattr(topics, "ROUTES", routes)
+    found = finds(lambda seed: Plan.of(seed, shards=4, kinds=("delay", "kill_before_read"), commands=600, faults=20))
+    assert "funding paid = received" in str(found)
+
+
+def test_unbalanced_posting_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fill whose cash reaches one unit more than it leaves breaks the books of its shard."""
+
+    def careless(kind: str, reference: int, at_ms: int, legs: list[m.Leg], group: str = "") -> m.Posted:
+        if kind != "fill":
+            return balanced(kind, reference, at_ms, legs, group)
+        book, owner, market, asset, amount = legs[2]
+        return m.Posted(kind, reference, at_ms, [*legs[:2], (book, owner, market, asset, amount + 1), *legs[3:]], group)
+
+    monkeypatch.setattr("services.risk.state.balanced", careless)
+    found = finds(lambda seed: Plan.of(seed, faults=0))
+    assert "sum to zero" in str(found)
+
+
+class CrashWhileAway(World):
+    """Only risk goes away, and prices fall meanwhile."""
+
+    def fault_machine_away(self) -> bool:
+        """Let it read nothing for an hour in which everything falls by a tenth."""
+        seat = next(seat for seat in self.seats if seat.service == "risk")
+        if len(seat.processes) != 1:
+            return False
+        self.kill(seat, seat.processes[0], HOUR_MS)
+        for _ in range(300):
+            self.work.prices = {index: price * 9_990 // 10_000 for index, price in self.work.prices.items()}
+            self.log.time_ms += 30
+            self.step()
+            self.outside()
+        self.log.time_ms += HOUR_MS
+        return True
+
+
+def test_late_liquidation_executed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard that comes back after an hour liquidates at prices of then, unless matching looks at the age."""
+    monkeypatch.setattr("services.matching.machine.is_late", lambda _state, _record: False)
+    found = finds(lambda seed: Plan.of(seed, shards=1, kinds=("machine_away",), commands=600, faults=6), CrashWhileAway)
+    assert "late liquidation" in str(found)
