@@ -1,14 +1,17 @@
 """The command line of the local venue: `python -m services.local`, and the `vigil` commands that read a ledger."""
 
 import re
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvloop
 
 from services.core.process import CannotStart
+from services.local.init_venue import init_venue
+from services.local.participants import trade
 from services.local.run import Options, Setup, log_to, run
 from services.local.single_process import Addresses
 from services.local.venue import MARKETS_FILE
@@ -16,11 +19,6 @@ from services.local.venue import MARKETS_FILE
 app = typer.Typer(
     help="The venue on this machine.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-
-
-@app.callback()
-def main() -> None:
-    """Keep `run` a word of its own, however many commands there are."""
 
 
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -74,16 +72,68 @@ def run_command(
         begins_ms=time_ms(begin) if begin else None,
         addresses=Addresses(grpc, queries, metrics),
     )
-    end_with(options)
+    end_with("run", run(options), folder, quiet=headless)
 
 
-def end_with(options: Options) -> None:
-    """Run; what cannot be done is one line and an exit code."""
-    stream = log_to(options.folder, quiet=not options.headless)
+@app.command("run-kafka")
+def run_kafka_command(
+    speed: Annotated[int, typer.Option(min=1, max=100_000, help="how fast prices are played; time is real")] = 1,
+    scenario: Annotated[str, typer.Option(help="scripted prices")] = "march-2020",
+    recorded: Annotated[str, typer.Option(help="recorded prices instead: a CSV file, maybe gzip")] = "",
+    participants: Annotated[int, typer.Option(min=0, max=1_000, help="clients that trade")] = 12,
+    folder: Annotated[Path, typer.Option("--dir", help="where snapshots, ledger and logs are kept")] = Path(
+        "run-kafka"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="of prices and participants")] = 1,
+    risk_partitions: Annotated[int, typer.Option(min=1, max=64, help="shards of accounts")] = 1,
+    replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each topic")] = 1,
+    broker_port: Annotated[int, typer.Option(help="of our own broker; VIGIL_KAFKA names another")] = 19192,
+    markets: Annotated[Path, typer.Option(help="what the venue lists")] = MARKETS_FILE,
+    grpc: Annotated[str, typer.Option(help="address for clients")] = "127.0.0.1:50051",
+    *,
+    headless: Annotated[bool, typer.Option("--headless", help="plain lines instead of the dashboard")] = False,
+) -> None:
+    """Run every service as a process on a real Kafka broker; a process that dies is started again."""
+    from services.local.run_kafka import KafkaOptions, run_kafka  # noqa: PLC0415 - needs the extra `kafka`
+
+    options = KafkaOptions(
+        *(folder, markets, scenario, recorded, seed, speed, participants, risk_partitions, replicas),
+        *(broker_port, grpc, headless),
+    )
+    end_with("run-kafka", run_kafka(options), folder, quiet=headless)
+
+
+@app.command("init-venue")
+def init_venue_command(
+    kafka: Annotated[str, typer.Option(envvar="VIGIL_KAFKA", help="bootstrap address of the broker")] = "",
+    log_file: Annotated[Path | None, typer.Option(help="SQLite file of an embedded log instead")] = None,
+    markets: Annotated[Path, typer.Option(help="what the venue lists")] = MARKETS_FILE,
+    risk_partitions: Annotated[int, typer.Option(min=1, max=64, help="shards of accounts")] = 1,
+    replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each topic")] = 1,
+    wait: Annotated[int, typer.Option(min=0, help="seconds to wait for settlement; 0 lists no markets yet")] = 60,
+) -> None:
+    """Create topics, Genesis, assets, funds and markets; what is there already is left alone, so it may be repeated."""
+    work = init_venue(kafka, log_file, markets, risk_partitions, replicas, wait)
+    end_with("init-venue", work, Path(), quiet=True)
+
+
+@app.command("participants")
+def participants_command(
+    gateway: Annotated[str, typer.Option(help="address of a gateway")] = "127.0.0.1:50051",
+    count: Annotated[int, typer.Option(min=1, max=1_000, help="how many")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="of their keys and whims")] = 1,
+) -> None:
+    """Trade at a running venue until stopped, as `run` and `run-kafka` have it done."""
+    end_with("participants", trade(gateway, count, seed), Path(), quiet=True)
+
+
+def end_with(name: str, work: Coroutine[Any, Any, None], folder: Path, *, quiet: bool) -> None:
+    """Do the work on uvloop; what cannot be done is one line and an exit code. With `quiet` logs go to standard error."""
+    stream = log_to(folder, quiet=quiet)
     try:
-        uvloop.run(run(options))
+        uvloop.run(work)
     except CannotStart as refused:
-        typer.echo(f"run: {refused}", err=True)
+        typer.echo(f"{name}: {refused}", err=True)
         raise typer.Exit(refused.code) from refused
     finally:
         if stream is not None:

@@ -5,6 +5,7 @@ so that a crash has somebody to liquidate.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from services.client import ClientError, Outcome, SigningKey, Vigil
 from services.client.views import AccountView
 from services.client.vigil import cancel_command, order_command
 from services.core.fixed import Milliseconds
+from services.core.process import stop_on_signals
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
@@ -31,6 +33,8 @@ ONE = Decimal(1)
 Side: TypeAlias = "common_pb2.Side.ValueType"
 BUY = common_pb2.SIDE_BID
 SELL = common_pb2.SIDE_ASK
+WAIT_SECONDS = 1.0
+LOOK_SECONDS = 0.1
 MEMORY = 600
 """Marks that the crowd remembers, one per look."""
 
@@ -286,3 +290,21 @@ class Crowd:
         """Give up the connections."""
         for client in [self.watcher, *(one.vigil for one in self.participants)]:
             await client.close()
+
+
+async def trade(address: str, count: int, seed: int) -> None:
+    """Trade at a venue, by its own time, until SIGTERM or SIGINT; waits for a venue that is still starting."""
+    stop = stop_on_signals()
+    crowd = Crowd(address, count, seed)
+    while not stop.is_set():
+        try:
+            await crowd.start()
+            break
+        except ClientError as error:
+            log.info("waiting_for_the_venue", error=str(error))
+            await asyncio.sleep(WAIT_SECONDS)
+    while not stop.is_set():
+        with contextlib.suppress(ClientError):
+            await crowd.turn(await crowd.watcher.now_ms())
+        await asyncio.sleep(LOOK_SECONDS)
+    await crowd.close()

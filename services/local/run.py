@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
 from typing import TextIO
 
 import structlog
+from prometheus_client import Metric
 
 from services.client import ClientError
 from services.core.fixed import Milliseconds
@@ -22,7 +23,7 @@ from services.local.clock import Pacer, ScenarioClock
 from services.local.participants import Crowd
 from services.local.single_process import Addresses, SingleProcess, last_time
 from services.local.venue import BadVenue, read_venue
-from services.local.window import Window, show
+from services.local.window import Sources, Window, show
 from services.oracle.path import Path as PricePath
 from services.oracle.recorded import BadRecording, read_recording
 from services.oracle.scenario import scenario
@@ -81,8 +82,7 @@ async def run(options: Options) -> None:
     keep_setup(options.folder, options.setup)
     async with started(options, prices) as running:
         began, begin_ms = monotonic(), running.clock()
-        process = running.process
-        window = Window(process.gateway.address, process.server.address, process.metrics.address, process.registry)
+        window = Window(sources(running.process))
         tasks = [
             asyncio.create_task(watch(running, stop)),
             asyncio.create_task(show(window, headless=options.headless, speed=options.speed)),
@@ -169,6 +169,16 @@ def assembled(options: Options, process: SingleProcess, crowd: Crowd, prices: Pr
     return Run(clock, process, crowd, pacer, ends_ms)
 
 
+def sources(process: SingleProcess) -> Sources:
+    """Where the window looks: addresses of this process."""
+
+    async def read_metrics() -> Iterable[Metric]:
+        return process.registry.collect()
+
+    queries = process.server.address
+    return Sources(process.gateway.address, queries, queries, process.metrics.address, read_metrics)
+
+
 async def watch(running: Run, stop: asyncio.Event) -> None:
     """End the run when a part fails that may not; a stopped partition is no reason, the others go on."""
     while not stop.is_set():
@@ -200,8 +210,8 @@ def summary(running: Run, seconds: float, begin_ms: Milliseconds) -> str:
 
 
 def log_to(folder: Path, *, quiet: bool) -> TextIO | None:
-    """Send logs to a file when the terminal shows the dashboard, else to standard error."""
-    if not quiet:
+    """Send logs to standard error, or to a file when the terminal shows the dashboard (not `quiet`)."""
+    if quiet:
         configure_logs("info", "console")
         return None
     folder.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ from services.core.topics import inbox
 from services.gateway.gateway import Gateway
 from services.gateway.limits import GatewaySettings
 from services.gateway.queries import Queries
-from services.local.clock import ScenarioClock
+from services.local.clock import LOOK_SECONDS, ScenarioClock
 from services.local.composition import MACHINES
 from services.local.venue import Venue, found, list_assets, list_markets
 from services.oracle.path import Path as PricePath
@@ -105,6 +105,8 @@ class SingleProcess:
         self.spawn(follow(self.streams))
         await list_assets(self.home, self.venue)
         await list_markets(self.home, self.venue)
+        while await any_unread(self.home, self.hosts) and self.failure() is None:  # noqa: ASYNC110 - many signs, no event
+            await asyncio.sleep(LOOK_SECONDS)
         await self.start_gateway()
 
     def partitions(self, service: str) -> int:
@@ -139,7 +141,8 @@ class SingleProcess:
 
     def failure(self) -> BaseException | None:
         """What ended a part that may not end: a machine's process-wide failure, the ledger, the gateway."""
-        for task in [*self.machines, *self.tasks, *self.gateway.tasks]:
+        gateway = self.gateway.tasks if hasattr(self, "gateway") else []
+        for task in [*self.machines, *self.tasks, *gateway]:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 return task.exception()
         return None

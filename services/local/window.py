@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 import grpc
-from prometheus_client import CollectorRegistry
+from prometheus_client import Metric
 from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
@@ -36,6 +36,20 @@ TRADES_SHOWN = 12
 LIQUIDATIONS_SHOWN = 8
 DEPTH_SHOWN = 6
 SPARKS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where to look: addresses, and how to read the metrics that `metrics` serve."""
+
+    gateway: str
+    ledger: str
+    fund: str
+    metrics: str
+    read_metrics: Callable[[], Awaitable[Iterable[Metric]]]
+
+    def __str__(self) -> str:
+        return f"gRPC {self.gateway}   ledger {self.ledger}   metrics {self.metrics}"
 
 
 @dataclass
@@ -65,14 +79,13 @@ class Seen:
 class Window:
     """Asks and listens; `seen` is the result."""
 
-    def __init__(self, gateway: str, queries: str, metrics: str, registry: CollectorRegistry) -> None:
-        """Look at a venue by its addresses; `registry` is what `metrics` serves."""
-        self.addresses = f"gRPC {gateway}   queries {queries}   metrics http://{metrics}/metrics"
-        self.vigil = Vigil(gateway, time_age_s=0)
-        self.channel = open_channel(queries)
-        self.ledger = ledger_pb2_grpc.LedgerQueriesStub(self.channel)
-        self.fund = queries_pb2_grpc.InsuranceFundQueriesStub(self.channel)
-        self.registry = registry
+    def __init__(self, sources: Sources) -> None:
+        """Look at a venue by its addresses."""
+        self.sources = sources
+        self.vigil = Vigil(sources.gateway, time_age_s=0)
+        self.channels = [open_channel(sources.ledger), open_channel(sources.fund)]
+        self.ledger = ledger_pb2_grpc.LedgerQueriesStub(self.channels[0])
+        self.fund = queries_pb2_grpc.InsuranceFundQueriesStub(self.channels[1])
         self.seen = Seen()
         self.refreshed = monotonic()
 
@@ -84,9 +97,10 @@ class Window:
             await self.read_market()
             await self.read_money()
         before = (self.seen.applied, self.seen.time_ms)
-        self.seen.applied = self.total("vigil_records_applied_total")
-        self.seen.lag = self.total("vigil_inbox_lag_records")
-        self.seen.stopped = int(self.total("vigil_partition_stopped"))
+        totals = totals_of(await self.sources.read_metrics())
+        self.seen.applied = totals.get("vigil_records_applied_total", 0)
+        self.seen.lag = totals.get("vigil_inbox_lag_records", 0)
+        self.seen.stopped = int(totals.get("vigil_partition_stopped", 0))
         await self.measure(before)
 
     async def measure(self, before: tuple[float, int]) -> None:
@@ -121,11 +135,6 @@ class Window:
         trial = await self.ledger.GetTrialBalance(ledger_pb2.TrialBalanceQuery(), timeout=2)
         self.seen.entries, self.seen.balanced = trial.entry, trial.balanced
 
-    def total(self, name: str) -> float:
-        """Sum of a metric over all machines."""
-        samples = (sample for metric in self.registry.collect() for sample in metric.samples)
-        return sum(sample.value for sample in samples if sample.name == name)
-
     # -- listening ----------------------------------------------------------------------------------------------------------
 
     async def listen(self) -> None:
@@ -157,7 +166,17 @@ class Window:
     async def close(self) -> None:
         """Give up the connections."""
         await self.vigil.close()
-        await self.channel.close()
+        for channel in self.channels:
+            await channel.close()
+
+
+def totals_of(metrics: Iterable[Metric]) -> dict[str, float]:
+    """Sum of each metric over all machines."""
+    totals: dict[str, float] = {}
+    for metric in metrics:
+        for sample in metric.samples:
+            totals[sample.name] = totals.get(sample.name, 0) + sample.value
+    return totals
 
 
 def told(record: feeds_pb2.FeedRecord) -> str:
@@ -205,7 +224,7 @@ async def show(window: Window, *, headless: bool, speed: int) -> None:
 
 async def show_lines(window: Window) -> None:
     """Print a line now and then."""
-    sys.stdout.write(f"{window.addresses}\n")
+    sys.stdout.write(f"{window.sources}\n")
     async for _ in ticks(LINE_SECONDS):
         await window.refresh()
         sys.stdout.write(line_of(window.seen) + "\n")
@@ -247,7 +266,7 @@ def picture(window: Window, speed: int) -> Group:
         headline(seen, speed),
         Columns([book_panel(seen), trades_panel(seen), venue_panel(seen)], expand=True),
         Panel(Text("\n".join(seen.last_liquidations) or "none yet"), title=f"liquidations ({seen.liquidations})"),
-        Text(window.addresses, style="dim"),
+        Text(str(window.sources), style="dim"),
         Text("Ctrl-C ends it cleanly; the same command goes on where it stopped", style="dim"),
     )
 
