@@ -270,7 +270,6 @@ async def restart_s(open_log: Callable[[], Log]) -> float:
         async with running(host):
             await until(lambda: host.acknowledged > 1)
         await log.close()
-        del host
         gc.collect()
         return await time_of_restart(open_log, Path(folder))
 
