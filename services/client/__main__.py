@@ -82,7 +82,9 @@ def key_of(path: Path) -> SigningKey:
 def report(vigil_listed: Any, lines: list[tuple[str, Result, str]]) -> None:  # noqa: ANN401 - views.Listed
     """Print results; exit code 1 when one is not DONE."""
     for what, result, symbol in lines:
-        console.print(show.result_line(what, result, vigil_listed, symbol), highlight=False, markup=False)
+        console.print(
+            show.result_line(what, result, vigil_listed, symbol), highlight=False, markup=False, soft_wrap=True
+        )
     if any(result.outcome is not Outcome.DONE for _, result, _ in lines):
         raise typer.Exit(EXIT_REFUSED)
 
@@ -98,14 +100,16 @@ def keys_new(file: KeyFile = DEFAULT) -> None:
     except ClientError as error:
         fail(str(error))
         return
-    console.print(f"account {key.account}, key {key.public.hex()}, kept in {file.expanduser()}", highlight=False)
+    console.print(
+        f"account {key.account}, key {key.public.hex()}, kept in {file.expanduser()}", highlight=False, soft_wrap=True
+    )
 
 
 @keys_app.command("show")
 def keys_show(file: KeyFile = DEFAULT) -> None:
     """Show the account and the public key; never the private one."""
     key = key_of(file)
-    console.print(f"account {key.account}, key {key.public.hex()}", highlight=False)
+    console.print(f"account {key.account}, key {key.public.hex()}", highlight=False, soft_wrap=True)
 
 
 # ---------------------------------------------------------------- commands
@@ -291,7 +295,7 @@ def watch_account(address: Address = LOCAL, key_file: KeyFile = DEFAULT) -> None
     async def work(vigil: Vigil) -> None:
         listed = await vigil.listed()
         async for record in vigil.watch_account():
-            console.print(show.event_line(record, listed), highlight=False, markup=False)
+            console.print(show.event_line(record, listed), highlight=False, markup=False, soft_wrap=True)
 
     run(address, key_of(key_file), work)
 
@@ -303,7 +307,7 @@ def watch_marks(address: Address = LOCAL) -> None:
     async def work(vigil: Vigil) -> None:
         listed = await vigil.listed()
         async for record in vigil.watch_marks():
-            console.print(show.event_line(record, listed), highlight=False, markup=False)
+            console.print(show.event_line(record, listed), highlight=False, markup=False, soft_wrap=True)
 
     run(address, None, work)
 

@@ -14,6 +14,7 @@ from services.client.errors import (
     StreamEnded,
     Unreachable,
     question_failed,
+    refused_for,
 )
 from services.client.submission import (
     Outcome,
@@ -226,10 +227,11 @@ class Vigil:
 
     # -- streams ------------------------------------------------------------------------------------------------------------
 
-    async def watch_trades(self, symbol: str) -> AsyncIterator[Trade]:
-        """Trades of a market from now on; raises StreamEnded, as every stream does."""
+    async def watch_trades(self, symbol: str, begun: asyncio.Event | None = None) -> AsyncIterator[Trade]:
+        """Trades of a market from now on; `begun` is set when the stream has begun. Raises StreamEnded, as every stream does."""
         listed = await self.listed()
-        async for record in batches(self.market_data.StreamTrades(market_data_pb2.SymbolQuery(symbol=symbol))):
+        query = market_data_pb2.SymbolQuery(symbol=symbol)
+        async for record in batches(self.market_data.StreamTrades(query), begun):
             yield listed.trade(record)
 
     async def watch_marks(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
@@ -242,9 +244,9 @@ class Vigil:
         async for record in batches(self.market_data.StreamLiquidations(market_data_pb2.LiquidationsQuery())):
             yield record
 
-    async def watch_account(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
-        """Events of the key's account from now on."""
-        async for record in batches(self.trading.StreamAccount(await self.query(pb.AccountEvents()))):
+    async def watch_account(self, begun: asyncio.Event | None = None) -> AsyncIterator[feeds_pb2.FeedRecord]:
+        """Events of the key's account from now on. Ask account() after `begun` is set: what it lacks comes here, by `seq`."""
+        async for record in batches(self.trading.StreamAccount(await self.query(pb.AccountEvents())), begun):
             yield record
 
     async def watch_book(self, symbol: str) -> AsyncIterator[BookView]:
@@ -327,35 +329,35 @@ def cancel_command(symbol: str, *, order_id: int = 0, client_id: int = 0, subacc
     return pb.Command(cancel_order=pb.CancelOrder(subaccount=subaccount, symbol=symbol, **ids))
 
 
-async def batches(call: Any) -> AsyncIterator[feeds_pb2.FeedRecord]:  # noqa: ANN401 - a stream of FeedBatch
+async def batches(
+    call: Any,  # noqa: ANN401 - a server stream
+    begun: asyncio.Event | None = None,
+) -> AsyncIterator[feeds_pb2.FeedRecord]:
     """Records of a stream one by one; per machine, what came before is dropped."""
     seen: dict[str, int] = {}
-    async for batch in received(call):
+    async for batch in received(call, begun):
         for record in batch.records:
             if record.seq > seen.get(record.machine, 0):
                 seen[record.machine] = record.seq
                 yield record
 
 
-async def received(call: Any) -> AsyncIterator[Any]:  # noqa: ANN401 - any server stream
+async def received(
+    call: Any,  # noqa: ANN401 - a server stream
+    begun: asyncio.Event | None = None,
+) -> AsyncIterator[Any]:
     """Messages of a stream.
 
     Raises   DefiniteReject when it was refused; StreamEnded when it is over, whatever for
     """
-    begun = False
     try:
+        await call.initial_metadata()
+        if begun is not None:
+            begun.set()
         async for message in call:
-            begun = True
             yield message
     except grpc.aio.AioRpcError as error:
-        refusal = refused_before(error, begun=begun)
-        raise refusal or StreamEnded(f"{error.code().name}: {error.details()}") from error
+        raise refused_for(error) or StreamEnded(f"{error.code().name}: {error.details()}") from error
     finally:
         call.cancel()
     raise StreamEnded("the gateway ended the stream")
-
-
-def refused_before(error: grpc.aio.AioRpcError, *, begun: bool) -> ClientError | None:
-    """The refusal of a stream that never began."""
-    failed = question_failed(error)
-    return None if begun or isinstance(failed, Unreachable) else failed

@@ -92,9 +92,9 @@ class Exchange:
         gateway = Gateway(self.home, Queries(channels), settings)
         await gateway.start()
         self.gateways.append(gateway)
-        async with asyncio.timeout(10):
-            while not gateway.marks.listed().marks:
-                await asyncio.sleep(0.02)
+        with gateway.hub.subscribed(("marks", 0)) as marks:
+            async with asyncio.timeout(10):
+                await anext(marks.batches(1))
         return gateway
 
     async def stop(self) -> None:
