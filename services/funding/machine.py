@@ -25,7 +25,7 @@ from services.core.reasons import Reason, Refusal
 from services.core.spine import Machine
 from services.core.timers import Timer, next_multiple
 from services.funding.funding_rate import funding_rate, funding_step, premium
-from services.funding.mark_price import index_price, mark_price, smoothed_basis
+from services.funding.mark_price import average_basis, index_price, mark_price, smoothed_basis
 from services.funding.state import MarketFunding, Source, State, check_invariants
 
 Input: TypeAlias = ListMarket | AssetListed | PriceObserved | BookSampled
@@ -146,7 +146,8 @@ def update_mark(state: State, market: Market, funding: MarketFunding) -> bool:
     left = market.funding_interval_ms - state.now_ms % market.funding_interval_ms
     funded = div_floor(funding.rate * left, market.funding_interval_ms)
     funding.index_price = index
-    funding.mark_price = mark_price(index, funded, funding.basis, funding.last_price, market.band, market.tick)
+    basis = average_basis(funding.basis_sum)
+    funding.mark_price = mark_price(index, funded, basis, funding.last_price, market.band, market.tick)
     return True
 
 
@@ -166,7 +167,7 @@ def process_sample(state: State, sampled: BookSampled, record: Record) -> list[M
     funding.last_price = sampled.last_price
     if sampled.best_bid and sampled.best_ask:
         mid_price = (sampled.best_bid + sampled.best_ask) >> 1
-        funding.basis = smoothed_basis(funding.basis, mid_price - funding.index_price)
+        funding.basis_sum = smoothed_basis(funding.basis_sum, mid_price - funding.index_price)
     return []
 
 

@@ -11,14 +11,17 @@ def index_price(prices: list[Price]) -> Price:
     return median(prices) if prices else 0
 
 
-def smoothed_basis(basis: Price, sample: Price) -> Price:
-    """Move the average basis a thirtieth of the way to the new sample; rounds down."""
-    return basis + div_floor(sample - basis, BASIS_SAMPLES)
+def smoothed_basis(basis_sum: int, sample: Price) -> int:
+    """Let a sample take the place of one average sample in the sum of BASIS_SAMPLES; the sum keeps what a rounded average would lose."""
+    return basis_sum + sample - average_basis(basis_sum)
 
 
-def mark_price(
-    index: Price, funded: Fraction, basis: Price, last_price: Price, band: Fraction, tick: Price
-) -> Price:
+def average_basis(basis_sum: int) -> Price:
+    """Average of the samples in the sum; rounds down."""
+    return div_floor(basis_sum, BASIS_SAMPLES)
+
+
+def mark_price(index: Price, funded: Fraction, basis: Price, last_price: Price, band: Fraction, tick: Price) -> Price:
     """Median of three views of the fair price, kept within half the band round the index, on the tick.
 
         median(index * (1 + rate left of the interval), index + basis, last price)

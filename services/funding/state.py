@@ -24,7 +24,7 @@ class MarketFunding:
     mark_price: Price = 0
     marked_ms: Milliseconds = 0
     armed: bool = False
-    basis: Price = 0
+    basis_sum: int = 0
     last_price: Price = 0
     premium_sum: int = 0
     premium_count: int = 0

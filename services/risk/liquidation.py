@@ -198,7 +198,8 @@ def settle_fill(
     now = health(state, subaccount, market.settlement_asset)
     mark_price = state.marks[market.id].price
     change: Size = fill.size
-    due = margin.bankruptcy_cash(market, exposure.size, change, mark_price, now.equity, now.maintenance)
+    equity = now.equity + sum(run.pending.values())  # What was asked of the fund is on its way, and is not asked again.
+    due = margin.bankruptcy_cash(market, exposure.size, change, mark_price, equity, now.maintenance)
     return settle(state, subaccount, run, due - fill.cash)
 
 

@@ -8,9 +8,13 @@ from services.core.messages import Side
 WITHDRAWAL_FRACTION = 200_000_000_000  # M-11: r = 20 %
 
 
-def worst_size(size: Size, buys: Size, sells: Size) -> Size:
-    """Return the larger position that fills of one side's orders can lead to, as an absolute size (M-4)."""
-    return max(abs(size + buys), abs(size - sells))
+def worst_size(size: Size, buys: Size, sells: Size, *, may_shrink: bool) -> Size:
+    """Return the larger position that fills of one side's orders can lead to, as an absolute size (M-4).
+
+    `may_shrink` says that a reduce-only order is open: it may close the position first, and what would have closed it then opens.
+    """
+    worst = max(abs(size + buys), abs(size - sells))
+    return max(worst, buys, sells) if may_shrink else worst
 
 
 def initial_margin(market: Market, size: Size, mark_price: Price) -> Amount:

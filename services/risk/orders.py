@@ -123,10 +123,9 @@ def open_order(state: State, market: Market, subaccount: Subaccount, place: Plac
 
 def only_reduces(exposure: Exposure, order: OpenOrder) -> bool:
     """Whether the order, with all resting ones of its side, at most closes the position."""
-    if order.reduce_only:
-        return True
+    closable = max(0, -order.side * exposure.size)
     resting = exposure.buys if order.side == Side.BUY else exposure.sells
-    return resting + order.remaining <= -order.side * exposure.size
+    return resting + (min(order.remaining, closable) if order.reduce_only else order.remaining) <= closable
 
 
 def check_order(
@@ -142,15 +141,17 @@ def check_order(
     added = order.adds()
     buys = exposure.buys + (added if order.side == Side.BUY else 0)
     sells = exposure.sells + (added if order.side == Side.SELL else 0)
-    if margin.worst_size(exposure.size, buys, sells) > market.position_max:
+    shrinks = exposure.reducing > 0
+    after = margin.worst_size(exposure.size, buys, sells, may_shrink=shrinks or order.reduce_only)
+    if after > market.position_max:
         return Refusal(Reason.POSITION_LIMIT, market.position_max)
     now = health(state, subaccount, market.settlement_asset)
     mark_price = state.marks[market.id].price
-    before = margin.worst_size(exposure.size, exposure.buys, exposure.sells)
+    before = margin.worst_size(exposure.size, exposure.buys, exposure.sells, may_shrink=shrinks)
     initial = (
         now.initial
         - margin.initial_margin(market, before, mark_price)
-        + margin.initial_margin(market, margin.worst_size(exposure.size, buys, sells), mark_price)
+        + margin.initial_margin(market, after, mark_price)
     )
     missing = initial + now.holds + order.hold - now.equity
     if missing <= 0 or (not adds_risk and passes_though_undercollateralised(market, exposure, order, now, mark_price)):
@@ -163,7 +164,7 @@ def passes_though_undercollateralised(
 ) -> bool:
     """Whether an order that closes may pass without initial margin, for risk falls even at its worst price (F-DX-6)."""
     resting = exposure.buys if order.side == Side.BUY else exposure.sells
-    closed = min(abs(exposure.size), resting + order.remaining)
+    closed = min(max(0, -order.side * exposure.size), resting + order.remaining)
     released = margin.maintenance_margin(market, exposure.size, mark_price) - margin.maintenance_margin(
         market, abs(exposure.size) - closed, mark_price
     )

@@ -56,7 +56,7 @@ class OpenOrder:
 
 @dataclass(slots=True)
 class Exposure:
-    """Position of a subaccount in a market (M-2), with its open orders; `buys` and `sells` sum what they may add."""
+    """Position of a subaccount in a market (M-2), with its open orders: `buys` and `sells` sum what may add, `reducing` counts the rest."""
 
     market: MarketId
     size: Size = 0
@@ -66,6 +66,7 @@ class Exposure:
     buys: Size = 0
     sells: Size = 0
     orders: dict[int, OpenOrder] = field(default_factory=dict)
+    reducing: int = 0
 
 
 class Stage(IntEnum):
@@ -192,6 +193,8 @@ def count(subaccount: Subaccount, exposure: Exposure, market: Market, order: Ope
         exposure.buys += sign * order.adds()
     else:
         exposure.sells += sign * order.adds()
+    if order.reduce_only and order.remaining:
+        exposure.reducing += sign
 
 
 def hold_of(market: Market, order: OpenOrder) -> Amount:
@@ -230,7 +233,7 @@ def health(state: State, subaccount: Subaccount, asset: AssetId) -> Health:
     result = Health(subaccount.idle.get(asset, 0), holds=subaccount.holds.get(asset, 0))
     for market, exposure in settled_in(state, subaccount, asset):
         mark_price = state.marks[market.id].price
-        worst = margin.worst_size(exposure.size, exposure.buys, exposure.sells)
+        worst = margin.worst_size(exposure.size, exposure.buys, exposure.sells, may_shrink=exposure.reducing > 0)
         result.initial += margin.initial_margin(market, worst, mark_price)
         if exposure.size:
             result.profit += margin.unrealised_pnl(market, exposure.size, exposure.cash, mark_price)
@@ -279,6 +282,8 @@ def check_subaccount(state: State, subaccount: Subaccount) -> None:
         add_all(holds, {market.settlement_asset: sum(hold_of(market, order) for order in orders)})
         for side, kept in ((Side.BUY, exposure.buys), (Side.SELL, exposure.sells)):
             invariant(kept == sum(order.adds() for order in orders if order.side == side), "order sums are recomputed")
+        reducing = sum(1 for order in orders if order.reduce_only)
+        invariant(exposure.reducing == reducing, "reduce-only orders are recounted")
         invariant(exposure.size != 0 or exposure.cash == 0, "a closed position is realised at once")
     for asset, hold in subaccount.holds.items():
         invariant(hold == holds.get(asset, 0), "hold is what open orders need, recomputed")

@@ -1,0 +1,195 @@
+"""Laws of risk, driven with matching and the other machines; every record is followed by each machine's own invariants."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.core import messages as m
+from services.core.messages import OrderKind
+from services.risk.liquidation import is_liquidatable
+from services.risk.margin import order_hold
+from services.risk.state import Health, Subaccount, health
+from tests.builders import BTC, USDC_UNIT, Exchange, only
+from tests.properties.histories import (
+    DEEP,
+    PEOPLE,
+    Action,
+    histories,
+    opened,
+    play,
+    seeds,
+    slack,
+    tell,
+)
+
+Scenario = tuple[list[Action], list[int], int, int]
+shards = pytest.mark.parametrize("count", [1, 4])
+
+
+def subaccounts(exchange: Exchange) -> Iterator[Subaccount]:
+    for topic, partition in exchange.machines:
+        if topic == "risk.inbox":
+            yield from exchange.state("risk", partition).subaccounts.values()
+
+
+@shards
+@given(history=histories(), seed=seeds)
+def test_holds_equal_what_open_orders_need(count: int, history: list[Action], seed: int) -> None:
+    exchange = opened(risk=count)
+
+    def look(_inbox: tuple[str, int]) -> None:
+        for subaccount in subaccounts(exchange):
+            needed = 0
+            for exposure in subaccount.exposures.values():
+                for order in exposure.orders.values():
+                    if order.kind == OrderKind.CLIENT:
+                        needed += order_hold(BTC, order.side, order.price, order.remaining, order.mark_price_held)
+            assert subaccount.holds.get(1, 0) == needed
+
+    play(exchange, history, seed, look)
+    for subaccount in subaccounts(exchange):
+        open_orders = sum(len(exposure.orders) for exposure in subaccount.exposures.values())
+        resting = exchange.state("matching").trading[1].book.by_subaccount.get(subaccount.id, {})
+        assert open_orders == len(resting)
+
+
+@shards
+@given(history=histories(), seed=seeds)
+def test_books_sum_to_zero_over_all_machines_when_nothing_is_in_flight(
+    count: int, history: list[Action], seed: int
+) -> None:
+    exchange = opened(risk=count)
+    play(exchange, history, seed)
+    clearing: dict[int, int] = {}
+    transit = 0
+    for topic, partition in exchange.machines:
+        if topic == "risk.inbox":
+            house = exchange.state("risk", partition).house
+            for asset, amount in house.get(m.Book.CLEARING, {}).get(0, {}).get(1, {}).items():
+                clearing[asset] = clearing.get(asset, 0) + amount
+            transit += sum(markets[0].get(1, 0) for markets in house.get(m.Book.TRANSIT, {}).values())
+    for service in ("settlement", "insurance_fund"):
+        transit += sum(books.get(1, 0) for books in exchange.state(service).transit.values())
+    assert not any(clearing.values())
+    assert transit == 0
+
+
+@given(history=histories("order", "cancel"), seed=seeds)
+def test_nobody_opens_below_initial_margin(history: list[Action], seed: int) -> None:
+    """While marks stand still no fill lowers what an account has beyond margin and holds, and nobody is admitted below zero.
+
+    But for one unit per fill: a fee is rounded up at each, its hold once.
+    """
+    exchange = opened()
+    before = {who: slack(exchange, who) for who in PEOPLE}
+
+    def look(inbox: tuple[str, int]) -> None:
+        said = exchange.machines[inbox].engine.said
+        admitted = {event.subaccount for event in only(m.OrderAdmitted, said) if event.adds_risk}
+        filled = [event.subaccount for event in only(m.FillBooked, said)]
+        for who in PEOPLE:
+            now = slack(exchange, who)
+            assert who.subaccount not in admitted or now >= 0
+            assert who.subaccount not in filled or now >= before[who] - filled.count(who.subaccount)
+            before[who] = now
+
+    play(exchange, history, seed, look)
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(1, 10**12))
+def test_equality_with_maintenance_is_safe(idle: int, maintenance: int) -> None:
+    assert not is_liquidatable(Health(idle=maintenance, maintenance=maintenance))
+    assert is_liquidatable(Health(idle=idle, maintenance=maintenance)) == (idle < maintenance)
+
+
+prices = st.lists(st.integers(7_000, 9_000), min_size=3, max_size=12)
+crashes = st.tuples(histories("order"), prices, st.integers(0, 400), st.integers(1, 8_000))
+
+
+def crash(exchange: Exchange, scenario: Scenario, seed: int) -> Iterator[None]:
+    """People trade, then the price jumps about while somebody makes a thin market round it; yields after each record."""
+    history, dollars, fund, depth = scenario
+    exchange.do("settlement", exchange.commands.contribute(fund * USDC_UNIT or 1))
+    play(exchange, history, seed)
+    for price in dollars:
+        exchange.now_ms += 1_000
+        exchange.tell("funding", m.PriceObserved("one", "BTC_USD", price * 10**8, exchange.now_ms))
+        yield from drained(exchange)
+        mark = exchange.state("risk").marks[1].price
+        for side, ticks in ((1, -300), (1, -100), (-1, 100), (-1, 300)):
+            terms = exchange.commands.place(DEEP, side, depth * BTC.lot, mark + ticks * BTC.tick)
+            exchange.tell("risk", terms)
+            yield from drained(exchange)
+    for _ in range(4):
+        exchange.now_ms += 1_000
+        exchange.tell("funding", m.PriceObserved("one", "BTC_USD", dollars[-1] * 10**8, exchange.now_ms))
+        yield from drained(exchange)
+
+
+def drained(exchange: Exchange) -> Iterator[None]:
+    while exchange.waiting:
+        exchange.deliver(next(iter(exchange.waiting)))
+        yield
+        if not exchange.waiting:
+            exchange.go_on()
+
+
+@given(scenario=crashes, seed=seeds)
+def test_liquidation_ends_at_zero_or_above_maintenance(scenario: Scenario, seed: int) -> None:
+    exchange = opened(deep=True)
+    seen = 0
+    for _ in crash(exchange, scenario, seed):
+        state = exchange.state("risk")
+        for event in only(m.LiquidationEnded, exchange.said[seen:]):
+            subaccount = state.subaccounts[event.subaccount]
+            now = health(state, subaccount, 1)
+            assert now.equity >= now.maintenance
+            if event.deficit and not subaccount.exposures:
+                assert now.equity == 0
+        seen = len(exchange.said)
+
+
+@given(scenario=crashes, seed=seeds)
+def test_liquidation_never_increases_or_flips(scenario: Scenario, seed: int) -> None:
+    exchange = opened(deep=True)
+    sizes: dict[int, int] = {}
+    seen = 0
+    for _ in crash(exchange, scenario, seed):
+        events = exchange.said[seen:]
+        seen = len(exchange.said)
+        for fill, changed in zip(only(m.FillBooked, events), only(m.PositionChanged, events), strict=True):
+            before = sizes.get(fill.subaccount, 0)
+            if fill.kind == OrderKind.LIQUIDATION:
+                assert abs(changed.size) < abs(before)
+                assert before * changed.size >= 0
+            sizes[fill.subaccount] = changed.size
+
+
+@given(scenario=crashes, seed=seeds)
+def test_nobody_is_below_maintenance_without_a_step_of_the_ladder(scenario: Scenario, seed: int) -> None:
+    exchange = opened(deep=True)
+    for _ in crash(exchange, scenario, seed):
+        pass
+    state = exchange.state("risk")
+    for subaccount in state.subaccounts.values():
+        assert subaccount.liquidation is not None or not is_liquidatable(health(state, subaccount, 1))
+
+
+@given(history=histories())
+def test_a_retried_command_has_one_effect(history: list[Action]) -> None:
+    """Every record from outside arrives twice; all is as if it had arrived once."""
+    once, twice = opened(), opened()
+    for action in history:
+        tell(once, action)
+        once.drain()
+        tell(twice, action)
+        for queue in twice.waiting.values():
+            queue.append(queue[0])
+        twice.drain()
+    assert [vars_of(one) for one in subaccounts(once)] == [vars_of(one) for one in subaccounts(twice)]
+
+
+def vars_of(subaccount: Subaccount) -> tuple[object, ...]:
+    return (subaccount.id, subaccount.idle, subaccount.holds, subaccount.exposures, subaccount.unsettled)
