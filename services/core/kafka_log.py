@@ -112,9 +112,9 @@ class KafkaLog:
         """Start all clients, or none."""
         started: list[Any] = []
         try:
-            for client in (self.new_producer(), self.new_admin(), self.new_consumer()):
-                started.append(client)
-                await client.start()
+            for make in (self.new_producer, self.new_admin, self.new_consumer):
+                started.append(make())
+                await started[-1].start()
         except BaseException:
             for client in started:
                 await stop(client)
