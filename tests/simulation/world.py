@@ -16,6 +16,7 @@ from services.core.topics import all_topics
 from services.funding.machine import MACHINE as FUNDING
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
 from services.matching.machine import MACHINE as MATCHING
+from services.risk import liquidation
 from services.risk.machine import MACHINE as RISK
 from services.settlement.machine import MACHINE as SETTLEMENT
 from tests.simulation.laws import LawBroken, Laws, law
@@ -140,6 +141,7 @@ class World:
 
     def live(self) -> None:
         """Go through the history and judge its end."""
+        liquidation.SLICE = self.rng.choice((1, 3, 500))
         for seat in self.seats:
             self.land(f"{seat.service}.inbox", seat.partition, [self.work.genesis()])
             self.start(seat)

@@ -1,0 +1,82 @@
+"""The recorded hours of 12 and 13 March 2020 with two hundred accounts: conservation, funding, liquidation, replay, split."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from services.core.log import LogRecord
+from services.core.replay import replay
+from services.core.spine import Engine
+from services.core.sqlite_log import SqliteLog
+from services.oracle.recorded import SHARED
+from services.risk.machine import MACHINE as RISK
+from services.risk.state import Subaccount
+from tests.simulation.march import FILE, March, march
+from tests.simulation.split import split
+from tests.simulation.world import MACHINES
+
+pytestmark = pytest.mark.skipif(
+    not (SHARED / FILE).exists() and os.environ.get("CI") != "true",
+    reason=f"the recorded market data is not beside the repository: {FILE}",
+)
+
+
+@pytest.fixture(scope="module")
+def history() -> March:
+    """Return the two days, made once."""
+    return march()
+
+
+def test_nothing_is_missing_or_too_much_at_every_thousandth_entry(history: March) -> None:
+    """The audit folds every ledger as its entries come; it asserted while the history was made."""
+    assert history.audit.checks > 50
+    custody = -sum(
+        amount for (topic, book, *_), amount in history.audit.balances.items() if (topic, book) == ("ledger.settlement", 8)
+    )
+    real = sum(
+        amount for (_, book, _, _, asset), amount in history.audit.balances.items() if asset == 1 and book in (1, 2, 3, 6, 7)
+    )
+    print(f"{history.audit.entries} entries, {history.audit.checks} checks, custody {custody} = books {real}")
+    assert custody == real
+
+
+def test_funding_paid_is_funding_received(history: March) -> None:
+    """Every hourly step sums to zero, exactly."""
+    assert len(history.audit.funding) > 40
+    assert not any(history.audit.funding.values())
+
+
+def test_nobody_is_below_maintenance_without_a_liquidation(history: March) -> None:
+    """After each fresh mark, judged from scratch."""
+    assert history.audit.feed["liquidation_started"] > 50
+    assert history.unattended == []
+
+
+async def test_replay_on_sqlite_reaches_the_same_digests(history: March, tmp_path: Path) -> None:
+    """The inboxes, copied with their times into a file, lead fresh machines to the same digests."""
+    home = SqliteLog(tmp_path / "copy.db")
+    await home.create({topic: 1 for topic, _ in history.pump.inboxes}, keep_times=True)
+    for (topic, partition), records in history.pump.inboxes.items():
+        await copy(home, topic, partition, records)
+        engine = await replay(Engine(MACHINES[topic.removesuffix(".inbox")], partition), home)
+        assert engine.spine.digest == history.pump.engines[topic, partition].spine.digest
+    await home.close()
+
+
+async def copy(home: SqliteLog, topic: str, partition: int, records: list[LogRecord]) -> None:
+    """Append records with their times."""
+    await (await home.append(topic, partition, [record.value for record in records], [record.at_ms for record in records]))
+
+
+def test_split_by_slot_gives_every_account_the_same_state(history: March) -> None:
+    """One risk inbox split into four leads every subaccount to what it was with one shard."""
+    whole = history.pump.engines["risk.inbox", 0].state
+    parts: dict[int, Subaccount] = {}
+    for shard, inbox in enumerate(split(history.pump.inboxes["risk.inbox", 0], 4)):
+        engine = Engine(RISK, shard)
+        for record in inbox:
+            engine.step(*record)
+        RISK.check_invariants(engine.state)
+        parts.update(engine.state.subaccounts)
+    assert parts == whole.subaccounts
