@@ -1,0 +1,34 @@
+"""The recorded days of March 2020, copied to a real broker with their times, lead fresh machines to the same digests."""
+
+import os
+
+import pytest
+
+from deploy.kafka.broker import Cluster
+from services.core.kafka_log import KafkaLog
+from services.core.replay import replay
+from services.core.spine import Engine
+from services.oracle.recorded import SHARED
+from tests.simulation.march import FILE, march
+from tests.simulation.world import MACHINES
+
+BATCH = 5_000
+
+
+@pytest.mark.skipif(
+    not (SHARED / FILE).exists() and os.environ.get("CI") != "true",
+    reason=f"the recorded market data is not beside the repository: {FILE}",
+)
+async def test_replay_on_kafka_reaches_the_same_digests(kafka_tools: None) -> None:
+    """Every inbox, with a broker of its own, for the names of the topics are those of a venue."""
+    history = march()
+    with Cluster() as cluster:
+        home = KafkaLog(cluster.bootstrap)
+        await home.create({topic: 1 for topic, _ in history.pump.inboxes}, keep_times=True)
+        for (topic, partition), records in history.pump.inboxes.items():
+            for first in range(0, len(records), BATCH):
+                part = records[first : first + BATCH]
+                await (await home.append(topic, partition, [one.value for one in part], [one.at_ms for one in part]))
+            engine = await replay(Engine(MACHINES[topic.removesuffix(".inbox")], partition), home)
+            assert engine.spine.digest == history.pump.engines[topic, partition].spine.digest
+        await home.close()
