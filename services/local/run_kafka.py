@@ -58,6 +58,7 @@ class KafkaOptions:
 
 async def run_kafka(options: KafkaOptions) -> None:
     """Run until Ctrl-C; raises CannotStart."""
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # we start programs, never a copy of ourselves
     stop = stop_on_signals()
     try:
         venue = read_venue(options.markets, {"risk": options.risk_partitions})

@@ -176,7 +176,7 @@ async def any_unread(home: Log, hosts: list[MeasuredHost[Any]]) -> bool:
         if host.failure is not None:
             continue
         unread = host.position < await home.end(host.topic, host.partition)
-        if unread or not host.running or host.engine.has_work(host.engine.state):
+        if unread or not host.running or host.engine.machine.has_work(host.engine.state):
             return True
     return False
 

@@ -32,6 +32,7 @@ from vigil.v1 import feeds_pb2, ledger_pb2, ledger_pb2_grpc, queries_pb2, querie
 REFRESH_SECONDS = 0.5
 LINE_SECONDS = 10.0
 RETRY_SECONDS = 0.5
+SMOOTH_SECONDS = 2.0
 TRADES_SHOWN = 12
 LIQUIDATIONS_SHOWN = 8
 DEPTH_SHOWN = 6
@@ -111,8 +112,9 @@ class Window:
         self.refreshed = monotonic()
         if before[1]:
             rates = ((self.seen.applied - before[0]) / elapsed, (self.seen.time_ms - before[1]) / 1_000 / elapsed)
-            self.seen.records_per_s += (rates[0] - self.seen.records_per_s) / 4
-            self.seen.speed += (rates[1] - self.seen.speed) / 4
+            weight = min(1.0, elapsed / SMOOTH_SECONDS)
+            self.seen.records_per_s += (rates[0] - self.seen.records_per_s) * weight
+            self.seen.speed += (rates[1] - self.seen.speed) * weight
 
     async def read_market(self) -> None:
         """Mark and book of the first market; raises ClientError."""

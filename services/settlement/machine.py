@@ -29,6 +29,9 @@ from services.core.reasons import Reason, Refusal
 from services.core.spine import Machine, machine_number
 from services.settlement.state import State, check_invariants
 
+ASSETS_MAX = 2**22
+"""As markets, whose numbers below zero are assets of the books, too."""
+
 Input: TypeAlias = ListAsset | ContributeToFund | FaucetDeposit | FrameSigned | WithdrawalRequested
 Output: TypeAlias = (
     AssetListed
@@ -64,7 +67,7 @@ def process_deposit(state: State, deposit: FaucetDeposit) -> list[Message]:
     header = deposit.header
     if state.commands.seen(header):
         return []
-    refusal = check_window(header, state.now_ms)
+    refusal = check_owner(deposit) or check_window(header, state.now_ms)
     if refusal is not None:
         return [resolved(header.account, header.command_id, refusal)]
     state.commands.begin(header, state.now_ms)
@@ -79,10 +82,13 @@ def process_deposit(state: State, deposit: FaucetDeposit) -> list[Message]:
     ]
 
 
+def check_owner(deposit: FaucetDeposit) -> Refusal | None:
+    """Refuse a subaccount of somebody else."""
+    return None if account_of(deposit.subaccount) == deposit.header.account else Refusal(Reason.UNAUTHORIZED)
+
+
 def check_deposit(state: State, deposit: FaucetDeposit) -> Refusal | None:
     """Refuse what the faucet does not give."""
-    if account_of(deposit.subaccount) != deposit.header.account:
-        return Refusal(Reason.UNAUTHORIZED)
     asset = state.assets.get(deposit.asset)
     if asset is None:
         return Refusal(Reason.UNKNOWN_ASSET)
@@ -126,7 +132,9 @@ def check_admin(state: State, header: CommandHeader) -> Refusal | None:
 
 def check_asset(asset: Asset) -> Refusal | None:
     """Refuse an asset that could not be kept exactly."""
-    sound = asset.id > 0 and asset.symbol != "" and 0 <= asset.decimals <= 12 and 0 <= asset.faucet_max < LIMIT
+    sound = (
+        0 < asset.id < ASSETS_MAX and asset.symbol != "" and 0 <= asset.decimals <= 12 and 0 <= asset.faucet_max < LIMIT
+    )
     return None if sound else Refusal(Reason.INVALID_LISTING)
 
 

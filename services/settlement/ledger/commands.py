@@ -36,7 +36,7 @@ def trial_balance(
     typer.echo(f"balanced after entry {found.entry}")
 
 
-@statement_app.callback(invoke_without_command=True)
+@statement_app.callback(invoke_without_command=True, context_settings={"allow_interspersed_args": True})
 def statement(
     subaccount: Annotated[int, typer.Argument(help="account * 256 + number")],
     ledger: LedgerFile = DEFAULT_FILE,

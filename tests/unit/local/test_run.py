@@ -1,0 +1,104 @@
+"""A run in one process: clients trade through gRPC, the books balance, and it goes on where it stopped."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import typer
+
+from services.core.messages import Book
+from services.core.process import CannotStart
+from services.local.commands import duration_ms, time_ms
+from services.local.run import Options, Run, Setup, keep_setup, open_prices, started, summary
+from services.local.single_process import Addresses
+from services.local.venue import MARKETS_FILE
+from services.oracle.scenario import utc
+from services.settlement.ledger.queries import open_queries
+
+BEGIN_MS = utc("2020-03-12 10:40")
+ANYWHERE = Addresses("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")
+SETUP = Setup("march-2020", "", 1, 2)
+
+
+def options(folder: Path) -> Options:
+    return Options(
+        setup=SETUP,
+        folder=folder,
+        markets=MARKETS_FILE,
+        speed=0,
+        participants=4,
+        headless=True,
+        duration_ms=None,
+        begins_ms=BEGIN_MS,
+        addresses=ANYWHERE,
+    )
+
+
+async def play(folder: Path, seconds: int) -> Run:
+    """Play so many seconds of log time."""
+    prices = open_prices(SETUP)
+    async with started(options(folder), prices) as running:
+        await running.crowd.start()
+        await running.pacer.run(running.clock() + seconds * 1_000, asyncio.Event())
+        assert running.process.failure() is None
+    return running
+
+
+async def test_participants_trade_books_balance_and_a_restart_goes_on(tmp_path: Path) -> None:
+    first = await play(tmp_path, 60)
+    queries = open_queries(first.process.ledger_file)
+    trial = queries.trial_balance()
+    assert trial.unbalanced() == {}
+    assert trial.totals()[1][Book.TRANSIT] == 0, "drained: nothing is under way"
+    assert trial.totals()[-1][Book.CLEARING] == 0
+    assert sum(line.kind == "fill" for line in queries.statement(owner_of(first), 0, 1_000)) > 0
+    assert queries.trial_balance(trial.entry // 2).unbalanced() == {}
+    queries.database.close()
+    assert "balanced" in summary(first, 1.0, BEGIN_MS)
+
+    second = await play(tmp_path, 5)
+    assert second.clock() >= BEGIN_MS + 65_000
+    assert all(host.engine.counters.applied < 2_000 for host in second.process.hosts), "it read no history anew"
+    again = open_queries(second.process.ledger_file)
+    assert again.trial_balance().entry > trial.entry
+    assert again.trial_balance().unbalanced() == {}
+    again.database.close()
+
+
+def owner_of(running: Run) -> int:
+    key = running.crowd.participants[0].vigil.key
+    assert key is not None
+    return key.account * 256
+
+
+def test_a_folder_goes_on_with_what_it_was_begun_with(tmp_path: Path) -> None:
+    keep_setup(tmp_path, SETUP)
+    keep_setup(tmp_path, SETUP)
+    with pytest.raises(CannotStart, match=r"begun with \{'seed': 1\}"):
+        keep_setup(tmp_path, replace(SETUP, seed=2))
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotStart, match="--dir"):
+        keep_setup(tmp_path / "file", SETUP)
+
+
+@pytest.mark.parametrize("setup", [replace(SETUP, scenario="moon"), replace(SETUP, recorded="nowhere.csv")])
+def test_prices_that_cannot_be_played_are_said(setup: Setup) -> None:
+    with pytest.raises(CannotStart, match="prices"):
+        open_prices(setup)
+
+
+def test_durations_and_times() -> None:
+    assert [duration_ms(text) for text in ("90", "90s", "30m", "2h", "1d")] == [
+        *(90_000, 90_000, 1_800_000, 7_200_000, 86_400_000),
+    ]
+    assert time_ms("2020-03-12T10:40") == BEGIN_MS
+
+
+@pytest.mark.parametrize("text", ["", "0", "5x", "-3m", "1.5h"])
+def test_bad_durations_are_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="write it as"):
+        duration_ms(text)
