@@ -190,6 +190,8 @@ async def answered(method: str, context: Context) -> AsyncIterator[None]:
         raise
     except Refused as refused:
         await context.abort(refused.status, refused.text, reason_metadata(refused.reason))
+    except NotImplementedError:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not served here")
     except PartitionStopped as stopped:
         await context.abort(grpc.StatusCode.UNAVAILABLE, str(stopped))
     except Exception:  # a bug in one RPC answers that RPC, and is logged

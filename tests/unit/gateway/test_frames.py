@@ -1,0 +1,144 @@
+"""A frame is refused whole before anything is passed on: the ladder of refusals, by descending precedence."""
+
+from collections.abc import Callable
+
+import grpc
+import pytest
+
+from services.core.keys import FRAME_DOMAIN, QUERY_DOMAIN, SigningKey
+from services.core.reasons import Reason
+from services.core.rpc import Refused
+from services.gateway.frames import read_frame, read_query
+from vigil.v1 import trading_pb2 as pb
+
+KEY = SigningKey(bytes([1] * 32))
+OTHER = SigningKey(bytes([2] * 32))
+VENUE = "test"
+NOW = 1_000_000
+
+
+def frame(commands: int = 1, **changes: int) -> pb.Frame:
+    fields = {"account": KEY.account, "timestamp_ms": NOW} | changes
+    opening = pb.Command(open_account=pb.OpenAccount())
+    return pb.Frame(commands=[opening] * commands, **fields)
+
+
+def signed(content: bytes | pb.Frame, key: SigningKey = KEY, venue: str = VENUE) -> pb.SignedFrame:
+    raw = content if isinstance(content, bytes) else content.SerializeToString(deterministic=True)
+    return pb.SignedFrame(key=key.public, frame=raw, signature=key.sign(FRAME_DOMAIN, venue, raw))
+
+
+def refusal(request: pb.SignedFrame) -> tuple[grpc.StatusCode, Reason]:
+    with pytest.raises(Refused) as refused:
+        read_frame(request, VENUE, NOW)
+    assert refused.value.text
+    return refused.value.status, refused.value.reason
+
+
+def moved(**changes: bytes) -> pb.SignedFrame:
+    request = signed(frame())
+    for name, value in changes.items():
+        setattr(request, name, value)
+    return request
+
+
+def with_ids(*ids: int) -> pb.Frame:
+    whole = frame(len(ids))
+    for command, command_id in zip(whole.commands, ids, strict=True):
+        command.command_id = command_id
+    return whole
+
+
+UNAUTHENTICATED, INVALID = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT
+CANONICAL = frame().SerializeToString(deterministic=True)
+LADDER: list[tuple[str, Callable[[], pb.SignedFrame], grpc.StatusCode, Reason]] = [
+    ("no key", lambda: moved(key=b""), UNAUTHENTICATED, Reason.UNKNOWN_KEY),
+    ("short key", lambda: moved(key=KEY.public[:-1]), UNAUTHENTICATED, Reason.UNKNOWN_KEY),
+    ("weak key", lambda: moved(key=b"\x01" + bytes(31)), UNAUTHENTICATED, Reason.UNKNOWN_KEY),
+    ("no signature", lambda: moved(signature=b""), UNAUTHENTICATED, Reason.INVALID_SIGNATURE),
+    ("another's signature", lambda: moved(key=OTHER.public), UNAUTHENTICATED, Reason.INVALID_SIGNATURE),
+    ("other bytes", lambda: moved(frame=CANONICAL + b"\x18\x05"), UNAUTHENTICATED, Reason.INVALID_SIGNATURE),
+    ("another venue", lambda: signed(frame(), venue="other"), UNAUTHENTICATED, Reason.INVALID_SIGNATURE),
+    ("no protobuf", lambda: signed(b"\xff\xff"), INVALID, Reason.MALFORMED),
+    ("unknown field", lambda: signed(CANONICAL + b"\x98\x06\x01"), INVALID, Reason.MALFORMED),
+    ("a default written out", lambda: signed(CANONICAL + b"\x18\x00"), INVALID, Reason.MALFORMED),
+    ("fields out of order", lambda: signed(CANONICAL + b"\x18\x05"), INVALID, Reason.MALFORMED),
+    ("padded number", lambda: signed(b"\x08\x81\x80\x00" + CANONICAL[9:]), INVALID, Reason.MALFORMED),
+    ("window too long", lambda: signed(frame(window_ms=60_001)), INVALID, Reason.WINDOW_TOO_LONG),
+    (
+        "too old",
+        lambda: signed(frame(timestamp_ms=NOW - 5_001)),
+        grpc.StatusCode.FAILED_PRECONDITION,
+        Reason.OUTSIDE_WINDOW,
+    ),
+    (
+        "too new",
+        lambda: signed(frame(timestamp_ms=NOW + 5_001)),
+        grpc.StatusCode.FAILED_PRECONDITION,
+        Reason.OUTSIDE_WINDOW,
+    ),
+    (
+        "end of time",
+        lambda: signed(frame(timestamp_ms=2**63 - 1)),
+        grpc.StatusCode.FAILED_PRECONDITION,
+        Reason.OUTSIDE_WINDOW,
+    ),
+    (
+        "dawn of time",
+        lambda: signed(frame(timestamp_ms=-(2**63))),
+        grpc.StatusCode.FAILED_PRECONDITION,
+        Reason.OUTSIDE_WINDOW,
+    ),
+    (
+        "another account",
+        lambda: signed(frame(account=OTHER.account)),
+        grpc.StatusCode.PERMISSION_DENIED,
+        Reason.UNAUTHORIZED,
+    ),
+    ("account 0", lambda: signed(frame(account=0)), grpc.StatusCode.PERMISSION_DENIED, Reason.UNAUTHORIZED),
+    ("no commands", lambda: signed(frame(0)), INVALID, Reason.MALFORMED),
+    ("201 commands", lambda: signed(frame(201)), INVALID, Reason.MALFORMED),
+    ("the same id twice", lambda: signed(with_ids(7, 8, 7)), INVALID, Reason.MALFORMED),
+]
+
+
+@pytest.mark.parametrize("row", LADDER, ids=[row[0] for row in LADDER])
+def test_refused(row: tuple[str, Callable[[], pb.SignedFrame], grpc.StatusCode, Reason]) -> None:
+    _, request, status, reason = row
+    assert refusal(request()) == (status, reason)
+
+
+@pytest.mark.parametrize("timestamp_ms", [NOW - 5_000, NOW, NOW + 5_000])
+def test_the_default_window_is_five_seconds_on_either_side(timestamp_ms: int) -> None:
+    assert read_frame(signed(frame(timestamp_ms=timestamp_ms)), VENUE, NOW).window_ms == 5_000
+
+
+def test_200_commands_have_200_ids() -> None:
+    read = read_frame(signed(frame(200)), VENUE, NOW)
+    assert len(set(read.ids)) == 200
+    assert read.ids == read_frame(signed(frame(200)), VENUE, NOW).ids
+
+
+def test_given_ids_are_kept() -> None:
+    assert read_frame(signed(with_ids(7, 2**64 - 1)), VENUE, NOW).ids == (7, 2**64 - 1)
+
+
+def query(**subject: object) -> pb.SignedQuery:
+    asked = pb.Query(account=KEY.account, timestamp_ms=NOW, **subject)  # type: ignore[arg-type]
+    raw = asked.SerializeToString(deterministic=True)
+    return pb.SignedQuery(key=KEY.public, query=raw, signature=KEY.sign(QUERY_DOMAIN, VENUE, raw))
+
+
+def test_a_query_is_for_one_rpc() -> None:
+    state = query(account_state=pb.AccountState())
+    assert read_query(state, VENUE, NOW, "account_state").account == KEY.account
+    for subject in ("account_events", "command_result"):
+        with pytest.raises(Refused, match="takes a query with"):
+            read_query(state, VENUE, NOW, subject)
+
+
+def test_a_frame_is_no_query() -> None:
+    request = signed(frame())
+    as_query = pb.SignedQuery(key=request.key, query=request.frame, signature=request.signature)
+    with pytest.raises(Refused, match="signature"):
+        read_query(as_query, VENUE, NOW, "account_state")

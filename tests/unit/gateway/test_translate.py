@@ -1,0 +1,89 @@
+"""A command becomes the message of its machine, or is refused with what would be accepted."""
+
+import pytest
+
+from services.core import messages as m
+from services.core.reasons import Reason
+from services.gateway.translate import CommandRefused, translate
+from tests.unit.gateway.venue import Listed
+from vigil.v1 import common_pb2
+from vigil.v1 import trading_pb2 as pb
+
+ACCOUNT = 77
+HEADER = m.CommandHeader(ACCOUNT, 1, 2, 3, 4)
+SYMBOL = "BTC_USDC_PERP"
+BUY, SELL = common_pb2.SIDE_BID, common_pb2.SIDE_ASK
+IOC = common_pb2.TIME_IN_FORCE_IOC
+
+
+def order(**changes: object) -> pb.Command:
+    fields = {"symbol": SYMBOL, "side": BUY, "size": "0.5", "price": "8000.1"} | changes
+    return pb.Command(place_order=pb.PlaceOrder(**fields))  # type: ignore[arg-type]
+
+
+def cancel(**fields: object) -> pb.Command:
+    return pb.Command(cancel_order=pb.CancelOrder(**{"symbol": SYMBOL, **fields}))  # type: ignore[arg-type]
+
+
+def deposit(**changes: object) -> pb.Command:
+    fields = {"asset": "USDC", "amount": "1"} | changes
+    return pb.Command(faucet_deposit=pb.FaucetDeposit(**fields))  # type: ignore[arg-type]
+
+
+def withdrawal(**changes: object) -> pb.Command:
+    fields = {"asset": "USDC", "amount": "1", "address": "a"} | changes
+    return pb.Command(withdraw=pb.Withdraw(**fields))  # type: ignore[arg-type]
+
+
+FIRST = ACCOUNT * 256
+ACCEPTED = [
+    ("limit order", order(), m.PlaceOrder(HEADER, FIRST, 1, 1, 0, 800_010, 50_000)),
+    ("market order", order(price="", side=SELL, time_in_force=IOC), m.PlaceOrder(HEADER, FIRST, 1, -1, 1, 0, 50_000)),
+    ("all fields", order(subaccount=255, client_id=9), m.PlaceOrder(HEADER, FIRST + 255, 1, 1, 0, 800_010, 50_000, 9)),
+    ("cancel by order id", cancel(order_id=5), m.CancelOrder(HEADER, FIRST, 1, 5, 0)),
+    ("cancel by client id", cancel(client_id=6), m.CancelOrder(HEADER, FIRST, 1, 0, 6)),
+    ("deposit", deposit(amount="0.00000001"), m.FaucetDeposit(HEADER, FIRST, 1, 1)),
+    ("withdrawal", withdrawal(address="0xAb"), m.Withdraw(HEADER, FIRST, 1, 10**8, "0xAb")),
+    ("opening", pb.Command(open_account=pb.OpenAccount()), m.OpenAccount(HEADER, b"key")),
+]
+REFUSED = [
+    ("nothing asked", pb.Command(), Reason.MALFORMED, "no request"),
+    ("subaccount", order(subaccount=256), Reason.INVALID_SUBACCOUNT, "255"),
+    ("symbol", order(symbol="btc"), Reason.UNKNOWN_MARKET, "'btc'"),
+    ("no side", order(side=0), Reason.INVALID_ORDER, "SIDE_BID"),
+    ("unknown side", order(side=3), Reason.INVALID_ORDER, "3"),
+    ("unknown time in force", order(time_in_force=99), Reason.INVALID_ORDER, "POST_ONLY"),
+    ("no size", order(size=""), Reason.INVALID_SIZE, "plain decimal"),
+    ("size 0", order(size="0"), Reason.INVALID_SIZE, "multiples of 0.0001 up to 100"),
+    ("size off the lot", order(size="0.00001"), Reason.INVALID_SIZE, "0.0001"),
+    ("size too large", order(size="100.0001"), Reason.INVALID_SIZE, "up to 100"),
+    ("size too exact", order(size="0.000001"), Reason.INVALID_SIZE, "at most 5"),
+    ("price 0", order(price="0"), Reason.INVALID_PRICE, "0.1"),
+    ("price off the tick", order(price="8000.05"), Reason.INVALID_PRICE, "multiples of 0.1"),
+    ("price too high", order(price="1000000.1"), Reason.INVALID_PRICE, "up to 1000000"),
+    ("price as words", order(price="market"), Reason.INVALID_PRICE, "'market'"),
+    ("market order that rests", order(price=""), Reason.INVALID_ORDER, "IOC"),
+    ("reduce-only that rests", order(reduce_only=True), Reason.INVALID_ORDER, "IOC"),
+    ("cancel of nothing", cancel(), Reason.INVALID_ORDER, "order_id or a client_id"),
+    ("cancel of 0", cancel(order_id=0), Reason.INVALID_ORDER, "not 0"),
+    ("unknown asset", deposit(asset="BTC"), Reason.UNKNOWN_ASSET, "'BTC'"),
+    ("amount 0", deposit(amount="0"), Reason.INVALID_AMOUNT, "more than 0"),
+    ("more than the faucet gives", deposit(amount="1000001"), Reason.INVALID_AMOUNT, "1000000 USDC"),
+    ("no address", withdrawal(address=""), Reason.MALFORMED, "1 to 128"),
+    ("long address", withdrawal(address="a" * 129), Reason.MALFORMED, "1 to 128"),
+    ("address of another script", withdrawal(address="\u0430bc"), Reason.MALFORMED, "ASCII"),
+    ("address with a line", withdrawal(address="a\nb"), Reason.MALFORMED, "printable"),
+]
+
+
+@pytest.mark.parametrize(("command", "message"), [row[1:] for row in ACCEPTED], ids=[row[0] for row in ACCEPTED])
+def test_translated(command: pb.Command, message: m.Message) -> None:
+    assert translate(command, HEADER, b"key", Listed()) == message
+
+
+@pytest.mark.parametrize(("command", "reason", "text"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_refused(command: pb.Command, reason: Reason, text: str) -> None:
+    with pytest.raises(CommandRefused) as refused:
+        translate(command, HEADER, b"key", Listed())
+    assert refused.value.reason is reason
+    assert text in refused.value.text
