@@ -163,7 +163,7 @@ class Engine(Generic[S]):
         self.spine = Spine(self.name)
         self.counters = Counters()
         self.apply = machine.apply
-        self.has_work = machine.has_work
+        self.slices = machine.work is not no_work
         self.decode = msgspec.msgpack.Decoder(record_type(machine.service)).decode
         self.encode = msgspec.msgpack.Encoder().encode
         self.outputs: list[Output] = []
@@ -220,21 +220,25 @@ class Engine(Generic[S]):
         peer = self.spine.received.get(record.source)
         if peer is None:
             peer = self.spine.received[record.source] = Peer()
-        if record.seq <= peer.seq:
-            self.counters.duplicates += 1
-            if record.seq == peer.seq and crc32(value) != peer.chain:
-                msg = f"{self.name} has another record {record.seq} of {record.source}"
-                raise ChainBroken(msg)
-            return False
-        if record.seq > peer.seq + 1:
-            self.counters.early += 1
-            return False
+        if record.seq != peer.seq + 1:
+            return self.drop(record, value, peer)
         if record.chain != peer.chain:
             msg = f"{self.name} knows another history before record {record.seq} of {record.source}"
             raise ChainBroken(msg)
         peer.seq = record.seq
         peer.chain = crc32(value)
         return True
+
+    def drop(self, record: m.Record, value: bytes, peer: Peer) -> bool:
+        """Count a record that came again or too early; the last one must come again in the same bytes."""
+        if record.seq > peer.seq:
+            self.counters.early += 1
+            return False
+        self.counters.duplicates += 1
+        if record.seq == peer.seq and crc32(value) != peer.chain:
+            msg = f"{self.name} has another record {record.seq} of {record.source}"
+            raise ChainBroken(msg)
+        return False
 
     def process(self, record: m.Record, at_ms: Milliseconds) -> None:
         """Apply one accepted record and do one slice of postponed work."""
@@ -245,7 +249,7 @@ class Engine(Generic[S]):
             self.process_own(record.message)
         else:
             self.emit(self.apply(state, record), record.origin_ms, record.trace)
-        if self.has_work(state):
+        if self.slices and self.machine.has_work(state):
             self.emit(self.machine.work(state), state.now_ms, 0)
 
     def process_own(self, message: m.Message) -> None:
