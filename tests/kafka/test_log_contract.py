@@ -144,3 +144,22 @@ async def test_a_broker_that_comes_back_in_time_has_every_append_once() -> None:
         await restarting
         assert values(await everything(log, "risk.inbox")) == numbered(140)
         await log.close()
+
+
+@pytest.mark.usefixtures("kafka_tools")
+@pytest.mark.slow
+async def test_with_three_replicas_one_broker_may_die() -> None:
+    with Cluster(brokers=3) as cluster:
+        log = KafkaLog(cluster.bootstrap, KafkaSettings(replicas=3))
+        await log.create({"risk.inbox": 3})
+        assert (await settings_of(log, "risk.inbox"))["min.insync.replicas"] == "2"
+        for partition in range(3):
+            await written(log, "risk.inbox", numbered(10), partition=partition)
+        await log.write_marker("risk/0", 10)
+        cluster.kill(2)
+        for partition in range(3):
+            await written(log, "risk.inbox", *(numbered(1, number) for number in range(10, 30)), partition=partition)
+            assert values(await everything(log, "risk.inbox", partition)) == numbered(30)
+        await log.write_marker("risk/0", 30)
+        assert await log.marker("risk/0") == 30
+        await log.close()
