@@ -11,6 +11,7 @@ import msgspec
 
 from services.core import messages as m
 from services.core.host import Host, HostSettings
+from services.core.log import Log
 from services.core.memory_log import MemoryLog
 from services.core.rpc import RpcServer, RpcSettings, open_channel
 from services.core.snapshots import Folder, Snapshots
@@ -83,16 +84,16 @@ class Exchange:
             await self.home.append("funding.inbox", 0, [msgspec.msgpack.encode(record) for record in seen])
             await asyncio.sleep(0.3)
 
-    async def gateway(self, settings: GatewaySettings | None = None) -> Gateway:
+    async def gateway(self, settings: GatewaySettings | None = None, home: Log | None = None) -> Gateway:
         """Start one more gateway; it is ready when the market has its first mark."""
         channels = {
             service: [open_channel(self.server.address)] * self.partitions(service)
             for service in ("risk", "matching", "settlement")
         }
-        gateway = Gateway(self.home, Queries(channels), settings)
-        await gateway.start()
+        gateway = Gateway(home or self.home, Queries(channels), settings)
         self.gateways.append(gateway)
         with gateway.hub.subscribed(("marks", 0)) as marks:
+            await gateway.start()
             async with asyncio.timeout(10):
                 await anext(marks.batches(1))
         return gateway
