@@ -19,7 +19,8 @@ BATCH = 5_000
     not (SHARED / FILE).exists() and os.environ.get("CI") != "true",
     reason=f"the recorded market data is not beside the repository: {FILE}",
 )
-async def test_replay_on_kafka_reaches_the_same_digests(kafka_tools: None) -> None:
+@pytest.mark.usefixtures("kafka_tools")
+async def test_replay_on_kafka_reaches_the_same_digests() -> None:
     """Every inbox, with a broker of its own, for the names of the topics are those of a venue."""
     history = march()
     with Cluster() as cluster:

@@ -18,6 +18,7 @@ from services.core.spine import Engine, Machine, Output, machine_number
 from services.risk.liquidation import ROUNDS_AFTER_RESUME, is_liquidatable
 from services.risk.state import health
 from vigil.v1 import feeds_pb2
+from vigil.v1.common_pb2 import ORDER_KIND_LIQUIDATION
 
 NO_RESULTS = (
     Reason.UNKNOWN_KEY,
@@ -93,9 +94,9 @@ class Laws:
             law(seq == before.get(source, 0) + 1, f"{engine.name} takes the records of {source} one by one")
             self.arrived(service, partition, source, record.value)
         for output in outputs:
-            self.emitted(engine, output, record)
+            self.emitted(engine, output)
         engine.machine.check_invariants(engine.state)
-        self.judge(engine, record)
+        self.judge(engine)
         self.checked += 1
 
     def arrived(self, service: str, partition: int, source: str, value: bytes) -> None:
@@ -105,13 +106,13 @@ class Laws:
         law(queue.popleft() == value, f"{service}/{partition} took other bytes than {source} said")
         self.flying[source, f"{service}/{partition}"].popleft()
 
-    def emitted(self, engine: Engine[Any], output: Output, record: LogRecord) -> None:
+    def emitted(self, engine: Engine[Any], output: Output) -> None:
         """Note what a shadow says."""
         topic, partition, value = output
         if topic.startswith("feed."):
             if topic != "feed.digests":
                 self.expected[topic, partition][engine.name].append(value)
-                self.count_event(engine, value)
+                self.count_event(value)
             return
         self.expected[topic, partition][engine.name].append(value)
         if topic.startswith("ledger."):
@@ -139,8 +140,10 @@ class Laws:
                 tally.deficits += 1
             case m.OrderCancelled():
                 tally.done[message.subaccount, message.ref] += message.remaining
+            case _:
+                pass
 
-    def count_event(self, engine: Engine[Any], value: bytes) -> None:
+    def count_event(self, value: bytes) -> None:
         """Fold public events."""
         event = feeds_pb2.FeedRecord.FromString(value)
         kind = event.WhichOneof("event")
@@ -153,7 +156,7 @@ class Laws:
             self.tally.funding[event.funding_paid.market, event.funding_paid.step] += event.funding_paid.payment
         elif kind == "trade_executed":
             self.tally.trades += 1
-            if event.trade_executed.kind == m.OrderKind.LIQUIDATION:
+            if event.trade_executed.kind == ORDER_KIND_LIQUIDATION:
                 law(event.at_ms - event.origin_ms <= LATE_MS, "a late liquidation trades nothing")
         elif kind == "liquidation_started":
             self.tally.liquidations += 1
@@ -162,7 +165,7 @@ class Laws:
 
     # laws over all machines
 
-    def judge(self, engine: Engine[Any], record: LogRecord) -> None:
+    def judge(self, engine: Engine[Any]) -> None:
         """Check what one record may have broken."""
         if engine.machine.service == "risk":
             self.judge_maintenance(engine)

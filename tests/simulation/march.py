@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
-from vigil.v1.feeds_pb2 import FeedRecord
 
 from services.core import messages as m
 from services.core.fixed import SLOTS
@@ -20,6 +19,7 @@ from services.local.venue import read_venue
 from services.oracle.recorded import read_recording
 from tests.simulation.pump import Pump
 from tests.simulation.world import MACHINES
+from vigil.v1.feeds_pb2 import FeedRecord
 
 FILE = "btcusd_bitstamp_1h_2018-05-15_2022-03-01.csv.gz"
 BEGINS_MS, ENDS_MS = 1_583_971_200_000, 1_584_144_000_000  # 12 March 2020 00:00 to 14 March 00:00
@@ -168,9 +168,7 @@ class March:
         """Take at market, four times in five to the long side; some withdraw a little."""
         side = m.Side.BUY if self.rng.random() < 0.8 else m.Side.SELL
         size = self.rng.randint(1, 60) * self.market.lot * 200
-        place = m.PlaceOrder(
-            self.header(trader), trader.account << 8, self.market.id, side, m.TimeInForce.IOC, 0, size
-        )
+        place = m.PlaceOrder(self.header(trader), trader.account << 8, self.market.id, side, m.TimeInForce.IOC, 0, size)
         self.pump.send("risk", 0, place)
         if self.rng.random() < 0.1:
             amount = self.rng.randint(1, 100) * 10**8

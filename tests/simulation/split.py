@@ -37,7 +37,7 @@ def with_shards(genesis: m.Genesis, shards: int) -> m.Genesis:
     return msgspec.structs.replace(genesis, partitions=partitions, slots=[slot % shards for slot in range(SLOTS)])
 
 
-def shards_of(message: Any, shards: int) -> list[int]:  # noqa: ANN401 - any message of risk
+def shards_of(message: Any, shards: int) -> list[int]:
     """Shards that get a message."""
     key = KEYS[type(message)]
     if key is Key.ALL:
@@ -53,8 +53,6 @@ def renumbered(record: m.Record, peer: Peer) -> bytes:
     if not record.source:
         return ENCODE(record)
     peer.seq += 1
-    value = ENCODE(
-        m.Record(record.message, record.source, peer.seq, peer.chain, record.origin_ms, record.trace)
-    )
+    value = ENCODE(m.Record(record.message, record.source, peer.seq, peer.chain, record.origin_ms, record.trace))
     peer.chain = crc32(value)
     return value

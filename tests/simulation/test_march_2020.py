@@ -32,10 +32,14 @@ def test_nothing_is_missing_or_too_much_at_every_thousandth_entry(history: March
     """The audit folds every ledger as its entries come; it asserted while the history was made."""
     assert history.audit.checks > 50
     custody = -sum(
-        amount for (topic, book, *_), amount in history.audit.balances.items() if (topic, book) == ("ledger.settlement", 8)
+        amount
+        for (topic, book, *_), amount in history.audit.balances.items()
+        if (topic, book) == ("ledger.settlement", 8)
     )
     real = sum(
-        amount for (_, book, _, _, asset), amount in history.audit.balances.items() if asset == 1 and book in (1, 2, 3, 6, 7)
+        amount
+        for (_, book, _, _, asset), amount in history.audit.balances.items()
+        if asset == 1 and book in (1, 2, 3, 6, 7)
     )
     print(f"{history.audit.entries} entries, {history.audit.checks} checks, custody {custody} = books {real}")
     assert custody == real
@@ -66,7 +70,9 @@ async def test_replay_on_sqlite_reaches_the_same_digests(history: March, tmp_pat
 
 async def copy(home: SqliteLog, topic: str, partition: int, records: list[LogRecord]) -> None:
     """Append records with their times."""
-    await (await home.append(topic, partition, [record.value for record in records], [record.at_ms for record in records]))
+    await (
+        await home.append(topic, partition, [record.value for record in records], [record.at_ms for record in records])
+    )
 
 
 def test_split_by_slot_gives_every_account_the_same_state(history: March) -> None:

@@ -134,10 +134,14 @@ class World:
         try:
             self.live()
         finally:
-            for seat in self.seats:
-                for process in seat.processes:
-                    process.close()
+            self.close()
         return self
+
+    def close(self) -> None:
+        """End every process."""
+        for seat in self.seats:
+            for process in seat.processes:
+                process.close()
 
     def live(self) -> None:
         """Go through the history and judge its end."""
@@ -268,7 +272,7 @@ class World:
         )
         host = plan.host(
             plan.engine(MACHINES[seat.service], seat.partition),
-            ProcessLog(self.log, process, markers=plan.markers),  # type: ignore[arg-type]
+            ProcessLog(self.log, process, markers=plan.markers),
             plan.snapshots(seat.disk, seat.name),
             process.spawn,
             settings,
