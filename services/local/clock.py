@@ -14,6 +14,8 @@ STEP_MS_MAX = 1_000
 """Longest step of log time: marks and prices are once a second."""
 STEP_SECONDS_MIN = 0.01
 """Shortest real time between two steps: at low speeds steps get shorter instead of more."""
+CATCH_UP_SECONDS_MAX = 0.25
+"""What timers overslept is made up for, a longer delay is not."""
 LOOK_SECONDS = 0.001
 QUIET_LOOKS = 2
 """How often in a row nobody may be at work: a task that was just woken is not seen as work by the first look."""
@@ -74,13 +76,14 @@ class Pacer:
     async def run(self, until_ms: Milliseconds, stop: asyncio.Event) -> None:
         """Move the clock to `until_ms`, or until `stop`."""
         await self.quiet(stop)
+        due = monotonic()
         while self.clock() < until_ms and not stop.is_set():
-            began = monotonic()
             self.clock.advance(min(self.pace.step_ms, until_ms - self.clock()))
             self.steps += 1
             await self.after_step()
             await self.quiet(stop)
-            await asyncio.sleep(max(0.0, self.pace.seconds - (monotonic() - began)))
+            due = max(due + self.pace.seconds, monotonic() - CATCH_UP_SECONDS_MAX)
+            await asyncio.sleep(max(0.0, due - monotonic()))
 
     async def quiet(self, stop: asyncio.Event) -> None:
         """Wait until nobody has work, looking again and again; the clock does not move meanwhile."""

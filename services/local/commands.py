@@ -88,6 +88,8 @@ def run_kafka_command(
     risk_partitions: Annotated[int, typer.Option(min=1, max=64, help="shards of accounts")] = 1,
     replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each topic")] = 1,
     broker_port: Annotated[int, typer.Option(help="of our own broker; VIGIL_KAFKA names another")] = 19192,
+    queries_port: Annotated[int, typer.Option(help="first of seven, for the queries of each process")] = 50061,
+    metrics_port: Annotated[int, typer.Option(help="first of seven, for their metrics")] = 9465,
     markets: Annotated[Path, typer.Option(help="what the venue lists")] = MARKETS_FILE,
     grpc: Annotated[str, typer.Option(help="address for clients")] = "127.0.0.1:50051",
     *,
@@ -98,7 +100,7 @@ def run_kafka_command(
 
     options = KafkaOptions(
         *(folder, markets, scenario, recorded, seed, speed, participants, risk_partitions, replicas),
-        *(broker_port, grpc, headless),
+        *(broker_port, queries_port, metrics_port, grpc, headless),
     )
     end_with("run-kafka", run_kafka(options), folder, quiet=headless)
 

@@ -30,10 +30,8 @@ from services.local.window import Sources, Window, show
 BROKER = ROOT / "deploy" / "kafka" / "broker.py"
 EXIT_FAILED = 1
 LOOPBACK = "127.0.0.1"
-QUERY_PORTS = {"risk": 50061, "matching": 50062, "settlement": 50063, "funding": 50064, "insurance_fund": 50065}
-METRICS_PORTS = {service: 9465 + number for number, service in enumerate(SERVICES)}
-LEDGER_PORT, LEDGER_METRICS_PORT = 50066, 9470
-ORACLE_PORT, ORACLE_METRICS_PORT = 50067, 9471
+ASKED = ("risk", "matching", "settlement", "funding", "insurance_fund", "ledger", "oracle")
+"""Who answers queries and shows metrics: each has the first port plus its place here."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +50,18 @@ class KafkaOptions:
     risk_partitions: int
     replicas: int
     broker_port: int
+    queries_port: int
+    metrics_port: int
     gateway: str
     headless: bool
+
+    def queries(self, name: str) -> str:
+        """Address of a process's queries."""
+        return f"{LOOPBACK}:{self.queries_port + ASKED.index(name)}"
+
+    def metrics(self, name: str) -> str:
+        """Address of a process's metrics."""
+        return f"{LOOPBACK}:{self.metrics_port + ASKED.index(name)}"
 
 
 async def run_kafka(options: KafkaOptions) -> None:
@@ -147,8 +155,8 @@ def machine(options: KafkaOptions, bootstrap: str, service: str) -> Child:
     environment = {
         "VIGIL_KAFKA": bootstrap,
         "VIGIL_SNAPSHOTS": str(options.folder / "snapshots"),
-        "VIGIL_GRPC": f"{LOOPBACK}:{QUERY_PORTS[service]}",
-        "VIGIL_METRICS": f"{LOOPBACK}:{METRICS_PORTS[service]}",
+        "VIGIL_GRPC": options.queries(service),
+        "VIGIL_METRICS": options.metrics(service),
     }
     return child(options, service, [f"services.{service}"], environment)
 
@@ -158,8 +166,8 @@ def ledger(options: KafkaOptions, bootstrap: str) -> Child:
     environment = {
         "VIGIL_KAFKA": bootstrap,
         "VIGIL_LEDGER_FILE": str(options.folder / "ledger.sqlite"),
-        "VIGIL_LEDGER_GRPC": f"{LOOPBACK}:{LEDGER_PORT}",
-        "VIGIL_LEDGER_METRICS": f"{LOOPBACK}:{LEDGER_METRICS_PORT}",
+        "VIGIL_LEDGER_GRPC": options.queries("ledger"),
+        "VIGIL_LEDGER_METRICS": options.metrics("ledger"),
     }
     return child(options, "ledger", ["services.settlement.ledger"], environment)
 
@@ -169,9 +177,9 @@ def gateway(options: KafkaOptions, bootstrap: str) -> Child:
     environment = {
         "VIGIL_KAFKA": bootstrap,
         "VIGIL_GATEWAY_GRPC": options.gateway,
-        "VIGIL_GATEWAY_RISK": f"{LOOPBACK}:{QUERY_PORTS['risk']}",
-        "VIGIL_GATEWAY_MATCHING": f"{LOOPBACK}:{QUERY_PORTS['matching']}",
-        "VIGIL_GATEWAY_SETTLEMENT": f"{LOOPBACK}:{QUERY_PORTS['settlement']}",
+        "VIGIL_GATEWAY_RISK": options.queries("risk"),
+        "VIGIL_GATEWAY_MATCHING": options.queries("matching"),
+        "VIGIL_GATEWAY_SETTLEMENT": options.queries("settlement"),
     }
     return child(options, "gateway", ["services.gateway"], environment)
 
@@ -185,8 +193,8 @@ def oracle(options: KafkaOptions, bootstrap: str) -> Child:
         "VIGIL_ORACLE_SEED": str(options.seed),
         "VIGIL_ORACLE_SPEED": str(options.speed),
         "VIGIL_ORACLE_BEGINS_MS": str(begins_ms(options.folder)),
-        "VIGIL_ORACLE_GRPC": f"{LOOPBACK}:{ORACLE_PORT}",
-        "VIGIL_ORACLE_METRICS": f"{LOOPBACK}:{ORACLE_METRICS_PORT}",
+        "VIGIL_ORACLE_GRPC": options.queries("oracle"),
+        "VIGIL_ORACLE_METRICS": options.metrics("oracle"),
     }
     return child(options, "oracle", ["services.oracle"], environment)
 
@@ -210,16 +218,17 @@ def begins_ms(folder: Path) -> int:
 
 def sources(options: KafkaOptions) -> Sources:
     """Where the window looks."""
-    urls = [f"http://{LOOPBACK}:{port}/metrics" for port in METRICS_PORTS.values()]
+    addresses = [options.metrics(service) for service in SERVICES]
+    urls = [f"http://{address}/metrics" for address in addresses]
 
     async def read_metrics() -> list[Metric]:
         return await asyncio.to_thread(scrape, urls)
 
     return Sources(
         options.gateway,
-        f"{LOOPBACK}:{LEDGER_PORT}",
-        f"{LOOPBACK}:{QUERY_PORTS['insurance_fund']}",
-        " ".join(f"{LOOPBACK}:{port}" for port in METRICS_PORTS.values()),
+        options.queries("ledger"),
+        options.queries("insurance_fund"),
+        " ".join(addresses),
         read_metrics,
     )
 
