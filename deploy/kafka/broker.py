@@ -11,6 +11,7 @@ import base64
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ LIBS = ROOT / "build" / "kafka" / "libs"
 LOG_SETTINGS = Path(__file__).resolve().parent / "log4j2.properties"
 DEFAULT_FOLDER = ROOT / "build" / "kafka" / "data"
 DEFAULT_PORT = 19092
+PORTS = range(20_000, 32_000)
 HOST = "127.0.0.1"
 # A start takes 5 to 9 s on two idle cores; three nodes on a loaded machine take several times that.
 START_SECONDS_MAX = 120
@@ -374,12 +376,20 @@ def remove(folder: Path) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on; all are held at once, so that they differ."""
+    """Ports that nobody listens on; all are held at once, so that they differ.
+
+    They lie below those that systems hand out to clients: else a client could take the port of a node that is down
+    for a moment, or, while it tries to reach it, connect to itself.
+    """
+    chance = random.SystemRandom()
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        ports: list[int] = []
+        while len(ports) < count:
+            port = chance.choice(PORTS)
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.socket()).bind((HOST, port))
+                ports.append(port)
+        return ports
 
 
 def tail(file: Path, lines_max: int = 15) -> list[str]:
