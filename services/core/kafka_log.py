@@ -90,6 +90,7 @@ class KafkaLog:
         self.clients: Clients | None = None
         self.connecting = asyncio.Lock()
         self.counts: dict[str, int] = {}
+        self.copies = 1
         self.keeps_times: dict[str, bool] = {}
         self.partitions: defaultdict[TopicPartition, Partition] = defaultdict(Partition)
         self.unacknowledged: set[asyncio.Future[None]] = set()
@@ -168,7 +169,8 @@ class KafkaLog:
         """Create missing topics, with everything said that a broker's defaults could say otherwise."""
         existing = await self.topics()
         missing = {topic: count for topic, count in topics.items() if topic not in existing}
-        await self.make({name: (count, configuration(name, keep_times)) for name, count in missing.items()})
+        wanted = {name: (count, configuration(name, keep_times)) for name, count in missing.items()}
+        await self.make(wanted, self.settings.replicas)
         existing = await self.topics()
         for topic, count in topics.items():
             if existing.get(topic) != count:
@@ -176,12 +178,11 @@ class KafkaLog:
                     f"topic {topic} has {existing.get(topic)} partitions, not {count}: start a new generation"
                 )
 
-    async def make(self, topics: dict[str, tuple[int, dict[str, str]]]) -> None:
+    async def make(self, topics: dict[str, tuple[int, dict[str, str]]], copies: int) -> None:
         """Create topics and wait until each partition has a leader; one that somebody else just made is fine."""
         if not topics:
             return
         clients = await self.connect()
-        copies = self.settings.replicas
         safe = {"min.insync.replicas": str(max(1, copies - 1)), "unclean.leader.election.enable": "false"}
         wanted = [NewTopic(name, count, copies, topic_configs=rest | safe) for name, (count, rest) in topics.items()]
 
@@ -206,6 +207,7 @@ class KafkaLog:
         clients = await self.connect()
         found = await self.attempt("list topics", clients.admin.describe_topics)
         self.counts = {topic["topic"]: len(topic["partitions"]) for topic in found}
+        self.copies = max(len(place["replicas"]) for topic in found for place in topic["partitions"]) if found else 1
         return {name: count for name, count in self.counts.items() if not name.startswith(("__", MARKERS))}
 
     async def place(self, topic: str, partition: int) -> TopicPartition:
@@ -325,17 +327,19 @@ class KafkaLog:
             reader.consumer.seek(place, offset)
             reader.position, reader.fresh = offset, True
         if reader is None:
-            reader = Reader(None, offset)
+            consumer = await self.attempt(f"read {place}", lambda: self.start_reader(place, offset))
+            reader = Reader(consumer, offset)
             readers.append(reader)
-            reader.consumer = await self.attempt(f"read {place}", lambda: self.start_reader(place, offset))
         reader.busy = True
         try:
             yield reader
         finally:
             reader.busy = False
-            if reader in readers:
-                readers.remove(reader)
+            readers.remove(reader)
+            if len(readers) < READERS_MAX:
                 readers.append(reader)
+            else:
+                await reader.consumer.stop()
 
     async def start_reader(self, place: TopicPartition, offset: int) -> Any:  # noqa: ANN401 - aiokafka has no types
         """Start a consumer of one partition."""
@@ -381,7 +385,7 @@ class KafkaLog:
             ) from error
 
     async def marker_topic(self, machine: str) -> str:
-        """Name of a machine's marker topic, made if missing; only its last record counts."""
+        """Name of a machine's marker topic, made if missing with as many copies as others have; only its last record counts."""
         topic = MARKERS + machine.replace("/", ".")
         if topic not in self.counts:
             await self.topics()
@@ -391,7 +395,7 @@ class KafkaLog:
                 "segment.bytes": str(2**20),
                 "message.timestamp.type": "LogAppendTime",
             }
-            await self.make({topic: (1, small)})
+            await self.make({topic: (1, small)}, self.copies)
             await self.topics()
         return topic
 
