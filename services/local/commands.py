@@ -10,6 +10,7 @@ import typer
 import uvloop
 
 from services.core.process import CannotStart
+from services.core.settings import check_address
 from services.local.init_venue import init_venue
 from services.local.participants import trade
 from services.local.run import Options, Setup, log_to, run
@@ -30,6 +31,15 @@ def duration_ms(text: str) -> int:
     if match is None or int(match[1]) == 0:
         raise typer.BadParameter("write it as 90s, 30m, 2h or 1d")
     return int(match[1]) * UNITS_MS[match[2] or "s"]
+
+
+def address(text: str) -> str:
+    """Check `host:port`."""
+    try:
+        check_address(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
 
 
 def time_ms(text: str) -> int:
@@ -54,9 +64,11 @@ def run_command(
     duration: Annotated[str, typer.Option(help="simulated time after which it ends: 30m, 2h")] = "",
     begin: Annotated[str, typer.Option(help="simulated time at which a new folder begins: 2020-03-12T10:30")] = "",
     markets: Annotated[Path, typer.Option(help="what the venue lists")] = MARKETS_FILE,
-    grpc: Annotated[str, typer.Option(help="address for clients")] = "127.0.0.1:50051",
-    queries: Annotated[str, typer.Option(help="address of the machines' queries")] = "127.0.0.1:50061",
-    metrics: Annotated[str, typer.Option(help="address of the metrics")] = "127.0.0.1:9464",
+    grpc: Annotated[str, typer.Option(callback=address, help="address for clients")] = "127.0.0.1:50051",
+    queries: Annotated[
+        str, typer.Option(callback=address, help="address of the machines' queries")
+    ] = "127.0.0.1:50061",
+    metrics: Annotated[str, typer.Option(callback=address, help="address of the metrics")] = "127.0.0.1:9464",
     *,
     headless: Annotated[bool, typer.Option("--headless", help="plain lines instead of the dashboard")] = False,
 ) -> None:
@@ -91,7 +103,7 @@ def run_kafka_command(
     queries_port: Annotated[int, typer.Option(help="first of seven, for the queries of each process")] = 50061,
     metrics_port: Annotated[int, typer.Option(help="first of seven, for their metrics")] = 9465,
     markets: Annotated[Path, typer.Option(help="what the venue lists")] = MARKETS_FILE,
-    grpc: Annotated[str, typer.Option(help="address for clients")] = "127.0.0.1:50051",
+    grpc: Annotated[str, typer.Option(callback=address, help="address for clients")] = "127.0.0.1:50051",
     *,
     headless: Annotated[bool, typer.Option("--headless", help="plain lines instead of the dashboard")] = False,
 ) -> None:
@@ -121,7 +133,7 @@ def init_venue_command(
 
 @app.command("participants")
 def participants_command(
-    gateway: Annotated[str, typer.Option(help="address of a gateway")] = "127.0.0.1:50051",
+    gateway: Annotated[str, typer.Option(callback=address, help="address of a gateway")] = "127.0.0.1:50051",
     count: Annotated[int, typer.Option(min=1, max=1_000, help="how many")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="of their keys and whims")] = 1,
 ) -> None:

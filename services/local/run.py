@@ -26,7 +26,7 @@ from services.local.venue import BadVenue, read_venue
 from services.local.window import Sources, Window, show
 from services.oracle.path import Path as PricePath
 from services.oracle.recorded import BadRecording, read_recording
-from services.oracle.scenario import scenario
+from services.oracle.scenario import SCENARIOS, scenario
 from services.settlement.ledger.queries import open_queries
 from services.settlement.ledger.store import LedgerUnusable
 
@@ -108,9 +108,13 @@ def open_prices(setup: Setup) -> PricePath:
     try:
         if setup.recorded:
             return read_recording(Path(setup.recorded), setup.seed)
-        return scenario(setup.scenario, setup.seed)
-    except (BadRecording, KeyError) as error:
+    except BadRecording as error:
         raise CannotStart(f"prices: {error}", EXIT_CONFIGURATION) from error
+    if setup.scenario not in SCENARIOS:
+        raise CannotStart(
+            f"prices: no scenario {setup.scenario!r}; there are {', '.join(SCENARIOS)}", EXIT_CONFIGURATION
+        )
+    return scenario(setup.scenario, setup.seed)
 
 
 def keep_setup(folder: Path, setup: Setup) -> None:

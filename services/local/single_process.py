@@ -150,7 +150,8 @@ class SingleProcess:
     async def stop(self) -> None:
         """End in good order: clients, then machines with marker and snapshot, then the log."""
         if hasattr(self, "gateway"):
-            await self.gateway.stop()
+            if hasattr(self.gateway, "server"):
+                await self.gateway.stop()
             for channel in self.gateway.queries.channels:
                 await channel.close()
         for host in self.hosts:
