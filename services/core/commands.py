@@ -99,7 +99,9 @@ def resolved(
 
 
 def check_window(header: CommandHeader, now_ms: Milliseconds) -> Refusal | None:
-    """Refuse a command outside its window of at most a minute, on either side of log time."""
+    """Refuse a command outside its window of at most a minute, on either side of log time; id 0 means none, in many messages."""
+    if header.command_id == 0:
+        return Refusal(Reason.MALFORMED)
     if not 0 < header.window_ms <= WINDOW_MAX_MS:
         return Refusal(Reason.WINDOW_TOO_LONG, WINDOW_MAX_MS)
     if abs(now_ms - header.timestamp_ms) > header.window_ms:

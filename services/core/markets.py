@@ -10,6 +10,11 @@ import msgspec
 from services.core.fixed import FRACTION_ONE, LIMIT, Amount, AssetId, Fraction, MarketId, Price, Size
 from services.core.reasons import Reason, Refusal
 
+MARKETS_MAX = 2**22
+"""An order id is market * 2^40 + counter and stays below 2^62."""
+ROOM = LIMIT >> 2
+"""Marks and protection prices may lie beyond price_max by the band, less than four times."""
+
 
 class ContractKind(IntEnum):
     """Row of the contract table (M-2)."""
@@ -68,14 +73,16 @@ class Market(msgspec.Struct, array_like=True, frozen=True):
 def check_market(market: Market, asset: Asset) -> Refusal | None:
     """Refuse a listing that breaks a rule; `limit` of the refusal is the number of the rule, in the order below."""
     rules = (
-        market.id > 0 and market.symbol != "" and market.index != "" and market.group != "",
+        0 < market.id < MARKETS_MAX and market.symbol != "" and market.index != "" and market.group != "",
         market.kind in tuple(ContractKind),
         market.settlement_decimals == asset.decimals,
         0 <= market.price_decimals <= 12 and 0 <= market.size_decimals <= 12,
         market.tick > 0 and market.lot > 0 and market.price_max % market.tick == 0,
         market.tick * market.lot * market.unit[0] % market.unit[1] == 0,
         0 < market.order_size_max <= market.position_max and market.order_size_max % market.lot == 0,
-        market.price_max > 0 and market.position_max * market.price_max * market.unit[0] < LIMIT * market.unit[1],
+        0 < market.price_max < ROOM
+        and market.position_max < ROOM
+        and market.position_max * market.price_max * market.unit[0] < ROOM * market.unit[1],
         0 < market.maintenance_margin_fraction < market.initial_margin_fraction <= FRACTION_ONE,
         0 <= market.maker_fee <= market.taker_fee < market.maintenance_margin_fraction,
         0 < market.band < FRACTION_ONE,

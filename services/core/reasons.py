@@ -37,8 +37,8 @@ class Reason(IntEnum):
     INVALID_AMOUNT = 32
     INVALID_ORDER = 33
     DUPLICATE_CLIENT_ID = 34
-    OUTSIDE_BAND = 35
-    NO_MARK = 36
+    NO_MARK = 35
+    OUTSIDE_BAND = 36
     # its effects
     TOO_MANY_ORDERS = 40
     POSITION_LIMIT = 41
@@ -89,10 +89,10 @@ TEXT = {
     Reason.INVALID_PRICE: "price must be a positive multiple of the tick {limit}",
     Reason.INVALID_AMOUNT: "amount must be positive and at most {limit}",
     Reason.INVALID_ORDER: "these order fields do not go together",
-    Reason.DUPLICATE_CLIENT_ID: "an open order of this subaccount has the client id already",
-    Reason.OUTSIDE_BAND: "price is outside the band round the mark; the nearest accepted is {limit}",
+    Reason.DUPLICATE_CLIENT_ID: "an open order of this subaccount in the market has the client id already",
     Reason.NO_MARK: "the market has no fresh mark; wait for the next one",
-    Reason.TOO_MANY_ORDERS: "at most {limit} open orders per subaccount",
+    Reason.OUTSIDE_BAND: "price is outside the band round the mark; the nearest accepted is {limit}",
+    Reason.TOO_MANY_ORDERS: "at most {limit} open orders per subaccount and market",
     Reason.POSITION_LIMIT: "position and orders together may reach {limit}",
     Reason.NUMBER_LIMIT: "a total would pass the largest number kept, {limit}",
     Reason.ACCOUNT_LIQUIDATING: "the subaccount is being liquidated; wait until it is done",

@@ -95,10 +95,19 @@ def check_admin(state: State, header: CommandHeader) -> Refusal | None:
 
 def check_listing(state: State, market: Market, known: Market | None) -> Refusal | None:
     """Refuse an unknown asset, a listing that breaks a rule, or another listing under a known id."""
+    asset = state.assets.get(market.settlement_asset)
+    if asset is None:
+        return Refusal(Reason.UNKNOWN_ASSET)
     if known is not None:
         return None if known == market else Refusal(Reason.ALREADY_LISTED)
-    asset = state.assets.get(market.settlement_asset)
-    return Refusal(Reason.UNKNOWN_ASSET) if asset is None else check_market(market, asset)
+    return check_market(market, asset) or check_partitions(state, market)
+
+
+def check_partitions(state: State, market: Market) -> Refusal | None:
+    """Refuse partitions that the venue does not have; as rule 16, of which only the constitution knows the upper end."""
+    partitions = state.genesis.partitions if state.genesis is not None else {}
+    there = market.matching_partition < partitions["matching"] and market.funding_partition < partitions["funding"]
+    return None if there else Refusal(Reason.INVALID_LISTING, 16)
 
 
 def process_price(state: State, observed: PriceObserved) -> list[Message]:

@@ -32,23 +32,23 @@ def process_open(state: State, opening: OpenAccount) -> list[Message]:
     header = opening.header
     if state.commands.seen(header):
         return []
-    refusal = check_window(header, state.now_ms) or check_key(opening)
+    account = state.accounts.get(header.account, Account(header.account))
+    refusal = check_key(account, opening) or check_window(header, state.now_ms)
     if refusal is not None:
         return [resolved(header.account, header.command_id, refusal)]
     state.commands.begin(header, state.now_ms)
-    account = state.accounts.setdefault(header.account, Account(header.account))
-    if account.keys and header.key_id not in account.keys:
-        refusal = Refusal(Reason.KEY_OF_ANOTHER_ACCOUNT)
-        return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
+    state.accounts[account.id] = account
     fresh = header.key_id not in account.keys
     account.keys[header.key_id] = opening.key
     opened: list[Message] = [AccountOpened(account.id, header.key_id)] if fresh else []
     return [*opened, *state.commands.resolve(header.account, header.command_id)]
 
 
-def check_key(opening: OpenAccount) -> Refusal | None:
-    """Refuse a key that does not hash to what the command says."""
+def check_key(account: Account, opening: OpenAccount) -> Refusal | None:
+    """Refuse another key than the account's, and one that does not hash to what the command says."""
     header = opening.header
+    if account.keys and header.key_id not in account.keys:
+        return Refusal(Reason.KEY_OF_ANOTHER_ACCOUNT)
     if account_of_key(opening.key) != header.account or key_id(opening.key) != header.key_id:
         return Refusal(Reason.UNAUTHORIZED)
     return None

@@ -49,9 +49,10 @@ def check_header(state: State, header: CommandHeader, subaccount: int) -> Refusa
     account = state.accounts.get(header.account)
     if account is None or header.key_id not in account.keys:
         return Refusal(Reason.UNKNOWN_KEY)
-    if account_of(subaccount) != header.account:
-        return Refusal(Reason.INVALID_SUBACCOUNT, SUBACCOUNTS - 1)
-    return check_window(header, state.now_ms)
+    refusal = check_window(header, state.now_ms)
+    if refusal is None and account_of(subaccount) != header.account:
+        refusal = Refusal(Reason.INVALID_SUBACCOUNT, SUBACCOUNTS - 1)
+    return refusal
 
 
 def process_place(state: State, place: PlaceOrder) -> list[Message]:
@@ -84,12 +85,12 @@ def check_terms(state: State, market: Market, place: PlaceOrder) -> Refusal | No
     mark = state.marks.get(market.id)
     if mark is None:
         return Refusal(Reason.MARKET_HALTED)
-    if place.side not in (Side.BUY, Side.SELL) or place.time_in_force not in tuple(TimeInForce):
-        return Refusal(Reason.INVALID_ORDER)
     if place.size <= 0 or place.size > market.order_size_max or place.size % market.lot:
         return Refusal(Reason.INVALID_SIZE, market.order_size_max)
     if place.price < 0 or place.price > market.price_max or place.price % market.tick:
         return Refusal(Reason.INVALID_PRICE, market.tick)
+    if place.side not in (Side.BUY, Side.SELL) or place.time_in_force not in tuple(TimeInForce):
+        return Refusal(Reason.INVALID_ORDER)
     if place.time_in_force != TimeInForce.IOC and (place.price == 0 or place.reduce_only):
         return Refusal(Reason.INVALID_ORDER)
     if state.now_ms - mark.seen_ms > market.price_stale_ms:
@@ -131,9 +132,7 @@ def only_reduces(exposure: Exposure, order: OpenOrder) -> bool:
 def check_order(
     state: State, market: Market, subaccount: Subaccount, exposure: Exposure, order: OpenOrder, *, adds_risk: bool
 ) -> Refusal | None:
-    """Refuse for the subaccount's state: liquidation, duplicate id, too many orders, position limit, margin."""
-    if subaccount.liquidation is not None:
-        return Refusal(Reason.ACCOUNT_LIQUIDATING)
+    """Refuse for the subaccount's state: duplicate id, too many orders, position limit, liquidation, margin."""
     if order.client_id and any(resting.client_id == order.client_id for resting in exposure.orders.values()):
         return Refusal(Reason.DUPLICATE_CLIENT_ID)
     if len(exposure.orders) >= market.orders_max:
@@ -145,6 +144,8 @@ def check_order(
     after = margin.worst_size(exposure.size, buys, sells, may_shrink=shrinks or order.reduce_only)
     if after > market.position_max:
         return Refusal(Reason.POSITION_LIMIT, market.position_max)
+    if subaccount.liquidation is not None:
+        return Refusal(Reason.ACCOUNT_LIQUIDATING)
     now = health(state, subaccount, market.settlement_asset)
     mark_price = state.marks[market.id].price
     before = margin.worst_size(exposure.size, exposure.buys, exposure.sells, may_shrink=shrinks)

@@ -1,0 +1,79 @@
+"""Every public message has the field names of its protobuf, and encodes."""
+
+import types
+from typing import Any, get_args, get_origin
+
+import msgspec
+import pytest
+
+from services.core import messages as m
+from services.core.feeds import PUBLIC, encode_digest, encode_event
+from tests.builders import BTC, USDC
+from vigil.v1 import feeds_pb2
+
+SAMPLES: dict[str, Any] = {
+    "asset": USDC,
+    "market": BTC,
+    "marks": [(1, 2, 3)],
+    "side": 1,
+    "taker_side": -1,
+    "outcome": 2,
+}
+
+
+def sample(message: type[m.Message]) -> m.Message:
+    """Message with a value in every field."""
+    values = {}
+    for field in msgspec.structs.fields(message):
+        of_struct = field.type if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct) else None
+        if of_struct is None and field.name in ("market", "asset"):
+            values[field.name] = 5
+        elif field.name in SAMPLES:
+            values[field.name] = SAMPLES[field.name]
+        else:
+            values[field.name] = {str: "x", bool: True}.get(field.type, 3)
+    return message(**values)
+
+
+def plain(kind: Any) -> bool:
+    return get_origin(kind) in (None, types.UnionType) and not get_args(kind)
+
+
+@pytest.mark.parametrize("message", PUBLIC, ids=lambda message: message.__name__)
+def test_field_names_are_those_of_the_protobuf(message: type[m.Message]) -> None:
+    _, protobuf = PUBLIC[message]
+    assert list(message.__struct_fields__) == [field.name for field in protobuf.DESCRIPTOR.fields]
+    for field in msgspec.structs.fields(message):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            nested = protobuf.DESCRIPTOR.fields_by_name[field.name].message_type
+            assert list(field.type.__struct_fields__) == [one.name for one in nested.fields]
+
+
+@pytest.mark.parametrize("message", PUBLIC, ids=lambda message: message.__name__)
+def test_every_public_message_encodes_with_all_its_fields(message: type[m.Message]) -> None:
+    event = sample(message)
+    name, protobuf = PUBLIC[message]
+    encoded = encode_event(event, "risk/0", 7, 8, 9, 10)
+    record = feeds_pb2.FeedRecord.FromString(encoded)
+    assert (record.machine, record.seq, record.at_ms, record.origin_ms, record.trace) == ("risk/0", 7, 8, 9, 10)
+    assert record.WhichOneof("event") == name
+    said = getattr(record, name)
+    assert {field.name for field, _ in said.ListFields()} == {field.name for field in protobuf.DESCRIPTOR.fields}
+    assert encode_event(event, "risk/0", 7, 8, 9, 10) == encoded
+
+
+def test_sides_are_translated() -> None:
+    record = feeds_pb2.FeedRecord.FromString(
+        encode_event(m.BookLevelChanged(1, m.Side.SELL, 2, 3), "matching/0", 1, 2, 3, 4)
+    )
+    assert record.book_level_changed.side == 2
+
+
+def test_a_digest_is_announced() -> None:
+    record = feeds_pb2.FeedRecord.FromString(encode_digest("risk/0", 1_000, b"abc", 5))
+    assert (record.machine, record.digest_announced.offset, record.digest_announced.digest) == ("risk/0", 1_000, b"abc")
+
+
+def test_every_event_of_the_feed_record_is_some_public_message() -> None:
+    events = {field.name for field in feeds_pb2.FeedRecord.DESCRIPTOR.oneofs_by_name["event"].fields}
+    assert events == {name for name, _ in PUBLIC.values()} | {"digest_announced"}

@@ -1,0 +1,39 @@
+"""Reasons keep their numbers for ever and each says what was wrong."""
+
+import string
+
+import pytest
+
+from services.core.reasons import TEXT, Reason
+
+RELEASED = {
+    0: "NONE",
+    **{1: "MALFORMED", 2: "UNKNOWN_KEY", 3: "KEY_OF_ANOTHER_ACCOUNT", 4: "INVALID_SIGNATURE", 5: "UNAUTHORIZED"},
+    **{10: "WINDOW_TOO_LONG", 11: "OUTSIDE_WINDOW", 13: "TOO_MANY_REQUESTS", 14: "SYSTEM_LAGGING", 15: "LATE"},
+    **{20: "UNKNOWN_ACCOUNT", 21: "UNKNOWN_ASSET", 22: "UNKNOWN_MARKET", 23: "ALREADY_LISTED", 24: "INVALID_LISTING"},
+    **{25: "MARKET_HALTED", 26: "INVALID_SUBACCOUNT"},
+    **{30: "INVALID_SIZE", 31: "INVALID_PRICE", 32: "INVALID_AMOUNT", 33: "INVALID_ORDER", 34: "DUPLICATE_CLIENT_ID"},
+    **{35: "NO_MARK", 36: "OUTSIDE_BAND"},
+    **{40: "TOO_MANY_ORDERS", 41: "POSITION_LIMIT", 42: "NUMBER_LIMIT", 43: "ACCOUNT_LIQUIDATING"},
+    **{44: "INSUFFICIENT_MARGIN", 45: "INSUFFICIENT_FUNDS"},
+    **{50: "ORDER_NOT_OPEN", 51: "POST_ONLY_WOULD_TAKE", 52: "REDUCE_ONLY_NOT_REDUCED", 53: "IMMEDIATE_OR_CANCEL"},
+    **{54: "FILL_OR_KILL", 55: "SELF_TRADE", 56: "CANCELLED_BY_CLIENT", 57: "CANCELLED_BY_LIQUIDATION"},
+    60: "CUSTODY_SHORT",
+}
+
+
+def test_released_numbers_keep_their_names() -> None:
+    assert {number: Reason(number).name for number in RELEASED} == RELEASED
+
+
+def test_every_reason_is_released_here_and_in_ascending_order() -> None:
+    numbers = [reason.value for reason in Reason]
+    assert numbers == sorted(RELEASED)
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
+def test_every_reason_has_a_text_with_at_most_its_limit(reason: Reason) -> None:
+    text = TEXT[reason]
+    assert text
+    assert {name for _, name, _, _ in string.Formatter().parse(text) if name is not None} <= {"limit"}
+    assert not text.endswith(".")
