@@ -18,7 +18,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError, TopicAlreadyExistsError, for_code
 
 from services.core.fixed import Milliseconds
 from services.core.log import AppendFailed, LogError, LogRecord, Pending
@@ -124,7 +124,7 @@ class KafkaLog:
 
     def new_producer(self) -> Any:  # noqa: ANN401 - aiokafka has no types
         """Producer that keeps order and repeats nothing over its own retries."""
-        return AIOKafkaProducer(
+        producer = AIOKafkaProducer(
             bootstrap_servers=self.bootstrap,
             acks="all",
             enable_idempotence=True,
@@ -132,6 +132,9 @@ class KafkaLog:
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=self.settings.call_ms,
         )
+        # By default a batch waits no longer for a leader than for one answer: too short for the restart of a broker.
+        producer._message_accumulator._batch_ttl = self.settings.append_ms / 1_000  # noqa: SLF001
+        return producer
 
     def new_admin(self) -> Any:  # noqa: ANN401 - aiokafka has no types
         """Client that creates and describes topics."""
@@ -248,10 +251,22 @@ class KafkaLog:
         async with self.partitions[place].sending:
             for batch in batches:
                 try:
-                    sent.append(await clients.producer.send_batch(batch, topic, partition=partition))
+                    sent.append(await self.hand_over(clients.producer, batch, place))
                 except KafkaError as error:
                     raise AppendFailed(f"{place} on Kafka at {self.bootstrap}: {error!r}") from error
         return self.pending(place, sent)
+
+    async def hand_over(self, producer: Any, batch: Any, place: TopicPartition) -> asyncio.Future[Any]:  # noqa: ANN401
+        """Queue a batch once the one before it has left; a broker may restart meanwhile."""
+        deadline = asyncio.get_running_loop().time() + self.settings.append_ms / 1_000
+        while True:
+            try:
+                sent: asyncio.Future[Any] = await producer.send_batch(batch, place.topic, partition=place.partition)
+            except KafkaTimeoutError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+            else:
+                return sent
 
     def pending(self, place: TopicPartition, sent: list[asyncio.Future[Any]]) -> asyncio.Future[None]:
         """Future of an append: done when all its batches are acknowledged, failed when one failed or time is up."""

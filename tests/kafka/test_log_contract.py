@@ -130,7 +130,7 @@ async def test_an_append_ends_when_nobody_acknowledges_it() -> None:
 @pytest.mark.slow
 async def test_a_broker_that_comes_back_in_time_has_every_append_once() -> None:
     with Cluster() as cluster:
-        log = KafkaLog(cluster.bootstrap)
+        log = KafkaLog(cluster.bootstrap, KafkaSettings(append_ms=90_000))
         await log.create({"risk.inbox": 1})
         await written(log, "risk.inbox", numbered(1))
         cluster.pause(1)
