@@ -101,9 +101,8 @@ class Host(Generic[S]):
 
     async def turn(self) -> None:
         """Do one round: read what is there, apply it, append, look after the rest."""
-        records = await self.home.read(
-            self.topic, self.partition, self.position, self.settings.batch, self.settings.wait_ms
-        )
+        wait_ms = 0 if self.engine.machine.has_work(self.engine.state) else self.settings.wait_ms
+        records = await self.home.read(self.topic, self.partition, self.position, self.settings.batch, wait_ms)
         outputs = self.advance(records)
         await self.append(outputs)
         await self.collect()
