@@ -5,8 +5,8 @@ from services.core.timers import Timer, Timers, next_multiple
 
 def test_only_what_is_due_comes_and_in_order() -> None:
     timers = Timers()
-    for timer in (Timer(30, 1, 1), Timer(10, 2, 1), Timer(10, 1, 9), Timer(10, 1, 2), Timer(20, 1, 1)):
-        timers.arm(*timer)
+    for armed in (Timer(30, 1, 1), Timer(10, 2, 1), Timer(10, 1, 9), Timer(10, 1, 2), Timer(20, 1, 1)):
+        timers.arm(*armed)
     popped = []
     while (timer := timers.pop_due(20)) is not None:
         popped.append(timer)
