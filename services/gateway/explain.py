@@ -26,7 +26,7 @@ class Units:
             return format_decimal(limit, self.market.price_decimals)
         if self.asset is not None and reason in AMOUNTS:
             return f"{format_decimal(limit, self.asset.decimals)} {self.asset.symbol}"
-        return str(limit)
+        return f"{limit} units" if reason in (*SIZES, *PRICES, *AMOUNTS) else str(limit)
 
 
 def explained(number: int, limit: int, units: Units) -> tuple[str, str]:

@@ -13,11 +13,10 @@ from services.core.process import (
     end_without_flushing,
     open_home,
     stop_on_signals,
-    wait_for_topic,
+    wait_for_inbox,
 )
 from services.core.rpc import RpcSettings, open_channel
 from services.core.settings import EXIT_CONFIGURATION, Settings, check_address
-from services.core.topics import inbox
 from services.gateway.gateway import Gateway
 from services.gateway.limits import GatewaySettings
 from services.gateway.queries import Channels, Queries
@@ -66,7 +65,7 @@ async def serve(settings: Environment) -> None:
     """
     stop = stop_on_signals()
     home = open_home(settings)
-    partitions = {service: await wait_for_topic(home, inbox(service), settings) for service in ("risk", "matching")}
+    partitions = {service: await wait_for_inbox(home, service, settings) for service in ("risk", "matching")}
     channels = open_channels(settings, partitions)
     gateway = Gateway(home, Queries(channels), settings.gateway())
     try:

@@ -14,8 +14,11 @@ ResultKey: TypeAlias = tuple[str, AccountId, CommandId]
 """(owner, account, command id): risk and settlement each keep ids of their own."""
 Found: TypeAlias = "asyncio.Future[feeds_pb2.CommandResolved]"
 
-NOT_REMEMBERED = (Reason.UNKNOWN_KEY, Reason.UNAUTHORIZED, Reason.INVALID_SUBACCOUNT)
-"""Refusals by a machine that does not know who asks: the command id stays unused."""
+NOT_REMEMBERED = (
+    *(Reason.UNKNOWN_KEY, Reason.KEY_OF_ANOTHER_ACCOUNT, Reason.UNAUTHORIZED, Reason.INVALID_SUBACCOUNT),
+    *(Reason.WINDOW_TOO_LONG, Reason.OUTSIDE_WINDOW),
+)
+"""Refusals by a machine of who asks, or when: the command id stays unused, so other bytes with the same id could still act."""
 
 
 class Results:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -150,22 +150,29 @@ class Submitter:
     # -- there ------------------------------------------------------------------------------------------------------------
 
     async def append(self, submission: Submission) -> bool:
-        """Append to each inbox in one piece; whether all is known to have landed. A failed append ends this gateway."""
+        """Append to each inbox in one piece; whether all is known to have landed. A failed append ends this gateway.
+
+        A client that hangs up cancels its RPC, never an append that has begun.
+        """
         by_owner: dict[Owner, list[m.Message]] = {}
         for one in submission.sent:
             by_owner.setdefault(one.owner, [submission.frame.signed()]).append(one.message)
-        trace = TRACE.get()
+        appending = asyncio.ensure_future(self.append_each(by_owner, TRACE.get(), submission.deadline))
+        appending.add_done_callback(self.judge)
         try:
-            pending = [
-                await self.home.append(
-                    inbox(owner.service), owner.partition, [encode(m.Record(each, trace=trace)) for each in messages]
-                )
-                for owner, messages in by_owner.items()
-            ]
-            return await self.landed(pending, submission.deadline)
-        except LogError as error:
-            self.fail(error)
+            return await asyncio.shield(appending)
+        except LogError:
             return False
+
+    async def append_each(self, by_owner: dict[Owner, list[m.Message]], trace: int, deadline: float) -> bool:
+        """Append, then wait for acknowledgement; raises LogError."""
+        pending = [
+            await self.home.append(
+                inbox(owner.service), owner.partition, [encode(m.Record(each, trace=trace)) for each in messages]
+            )
+            for owner, messages in by_owner.items()
+        ]
+        return await self.landed(pending, deadline)
 
     async def landed(self, appends: Sequence[Pending], deadline: float) -> bool:
         """Wait for acknowledgement until the deadline; raises AppendFailed."""
@@ -177,8 +184,8 @@ class Submitter:
             task.result()
         return not late
 
-    def judge(self, task: "asyncio.Task[None]") -> None:
-        """Look at an acknowledgement that came after its deadline."""
+    def judge(self, task: "asyncio.Future[Any]") -> None:
+        """Look at how an append ended, though nobody may wait for it any more."""
         error = None if task.cancelled() else task.exception()
         if isinstance(error, LogError):
             self.fail(error)
