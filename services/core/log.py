@@ -57,7 +57,10 @@ class Log(Protocol):
     async def append(
         self, topic: str, partition: int, values: Sequence[bytes], at_ms: Sequence[Milliseconds] | None = None
     ) -> Pending:
-        """Hand over records, all or none; returns when accepted (bounded), what is returned is done when acknowledged."""
+        """Hand over records, all or none; returns when accepted (bounded), what is returned is done when acknowledged.
+
+        Of more than 1 MB a first part may land on Kafka, where such an append is several batches.
+        """
         ...
 
     async def read(self, topic: str, partition: int, offset: int, limit: int, wait_ms: int) -> list[LogRecord]:
