@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NoReturn
 
 import structlog
@@ -72,7 +72,7 @@ async def serve(machine: Machine[S], make_services: MakeServices, settings: Mach
     """Host the partitions until SIGTERM or SIGINT."""
     stop = stop_on_signals()
     home = open_home(settings)
-    partitions = await wait_for_topic(home, inbox(machine.service), settings)
+    partitions = await wait_for_inbox(home, machine.service, settings)
     numbers = chosen(settings.partitions, partitions)
     hosts = {number: new_host(machine, number, home, settings) for number in numbers}
     server = open_server(settings, make_services(dict(hosts)))
@@ -111,16 +111,40 @@ def open_home(settings: Settings) -> Log:
 
 
 async def wait_for_topic(home: Log, topic: str, settings: Settings) -> int:
-    """Wait until the venue is founded; return the topic's number of partitions. CannotStart after the settings' time."""
+    """Wait until a topic is there; return its number of partitions. CannotStart after the settings' time."""
+
+    async def created() -> bool:
+        return topic in await home.topics()
+
+    await wait_until(created, f"no topic {topic}", settings)
+    return (await home.topics())[topic]
+
+
+async def wait_for_inbox(home: Log, service: str, settings: Settings) -> int:
+    """Wait until each partition of an inbox has its Genesis, before which nothing may be appended; return their number.
+
+    CannotStart after the settings' time.
+    """
+    topic = inbox(service)
+    partitions = await wait_for_topic(home, topic, settings)
+
+    async def founded() -> bool:
+        return all([await home.end(topic, partition) for partition in range(partitions)])
+
+    await wait_until(founded, f"no Genesis in {topic}", settings)
+    return partitions
+
+
+async def wait_until(holds: Callable[[], Awaitable[bool]], what_is_missing: str, settings: Settings) -> None:
+    """Ask again and again whether the venue is founded; CannotStart when the log is lost, or after the settings' time."""
     deadline = asyncio.get_running_loop().time() + settings.start_seconds_max
     try:
-        while topic not in (topics := await home.topics()):
+        while not await holds():
             if asyncio.get_running_loop().time() > deadline:
-                raise CannotStart(f"no topic {topic}: found the venue with init-venue first", EXIT_UNREACHABLE)
+                raise CannotStart(f"{what_is_missing}: found the venue with init-venue first", EXIT_UNREACHABLE)
             await asyncio.sleep(0.2)
     except LogError as error:
         raise CannotStart(str(error), EXIT_UNREACHABLE) from error
-    return topics[topic]
 
 
 def chosen(wanted: tuple[int, ...], partitions: int) -> tuple[int, ...]:

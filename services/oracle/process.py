@@ -9,11 +9,10 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import Field, field_validator
 
 from services.core.log import LogError
-from services.core.process import CannotStart, end_without_flushing, open_home, stop_on_signals, wait_for_topic
+from services.core.process import CannotStart, end_without_flushing, open_home, stop_on_signals, wait_for_inbox
 from services.core.rpc import RpcServer, RpcSettings
 from services.core.settings import EXIT_CONFIGURATION, Settings
 from services.core.telemetry import MetricsServer
-from services.core.topics import inbox
 from services.oracle.path import Path, Played
 from services.oracle.publisher import Publisher
 from services.oracle.recorded import POINTS, BadRecording, read_recording
@@ -68,7 +67,7 @@ async def serve(settings: OracleSettings) -> None:
     stop = stop_on_signals()
     path = path_of(settings)
     home = open_home(settings)
-    partitions = await wait_for_topic(home, inbox("funding"), settings)
+    partitions = await wait_for_inbox(home, "funding", settings)
     played = Played(path, settings.oracle_begins_ms or home.now_ms(), settings.oracle_speed)
     sources = declared_sources(settings.oracle_seed, settings.oracle_interval_ms)
     publisher = Publisher(home, played, settings.oracle_index, sources, partitions)
