@@ -78,11 +78,14 @@ def process_listing(state: State, listed: MarketListed, _record: Record) -> list
     return [listed]
 
 
-def process_settlement_mark(state: State, marked: SettlementMarked, _record: Record) -> list[Message]:
-    """Open the market with its first mark, and pass it on in the order of the stream."""
+def process_settlement_mark(state: State, marked: SettlementMarked, record: Record) -> list[Message]:
+    """Open the market with its first mark, and pass it on in the order of the stream; a late one opens too, but is not fresh."""
     trading = state.trading[marked.market]
+    if not is_late(state, record):
+        see_mark(state, trading, marked.mark_price)
+    elif not trading.is_open:
+        trading.mark_price_seen = marked.mark_price
     trading.is_open = True
-    see_mark(state, trading, marked.mark_price)
     return [marked]
 
 

@@ -59,7 +59,7 @@ def apply(state: State, record: Record) -> list[Message]:
 
 def process_marks(state: State, updated: m.MarksUpdated, record: Record) -> list[Message]:
     """See the marks of open markets and look who fell below maintenance; late marks are ignored."""
-    if state.now_ms - record.origin_ms > LATE_MS:
+    if is_late(state, record):
         return []
     for market, mark_price, _index_price in updated.marks:
         mark = state.marks.get(market)
@@ -71,9 +71,17 @@ def process_marks(state: State, updated: m.MarksUpdated, record: Record) -> list
     return []
 
 
-def process_settlement_mark(state: State, marked: m.SettlementMarked) -> list[Message]:
-    """Open a market with its first mark."""
-    state.marks[marked.market] = Mark(marked.mark_price, state.now_ms)
+def is_late(state: State, record: Record) -> bool:
+    """Whether the causal chain of the record began more than LATE_MS ago."""
+    return state.now_ms - record.origin_ms > LATE_MS
+
+
+def process_settlement_mark(state: State, marked: m.SettlementMarked, record: Record) -> list[Message]:
+    """Open a market with its first mark; a late one opens too, but is not fresh."""
+    if not is_late(state, record):
+        state.marks[marked.market] = Mark(marked.mark_price, state.now_ms)
+    else:
+        state.marks.setdefault(marked.market, Mark(marked.mark_price))
     return []
 
 
@@ -117,7 +125,7 @@ PROCESS: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {
     m.WithdrawalReturned: without_record(money.process_withdrawal_returned),
     m.DeficitCovered: without_record(liquidation.answered),
     m.DeficitUncovered: without_record(liquidation.answered),
-    m.SettlementMarked: without_record(process_settlement_mark),
+    m.SettlementMarked: process_settlement_mark,
     m.MarketListed: without_record(process_listing),
     m.AssetListed: without_record(process_asset),
 }
