@@ -112,12 +112,14 @@ def open_home(settings: Settings) -> Log:
 
 async def wait_for_topic(home: Log, topic: str, settings: Settings) -> int:
     """Wait until a topic is there; return its number of partitions. CannotStart after the settings' time."""
+    topics: dict[str, int] = {}
 
     async def created() -> bool:
-        return topic in await home.topics()
+        topics.update(await home.topics())  # kept, for another broker may not know it yet when asked again
+        return topic in topics
 
     await wait_until(created, f"no topic {topic}", settings)
-    return (await home.topics())[topic]
+    return topics[topic]
 
 
 async def wait_for_inbox(home: Log, service: str, settings: Settings) -> int:
