@@ -75,6 +75,7 @@ class Participant:
     """One client with a key of its own; it acts about every `every_ms` of the venue's time."""
 
     deposit = Decimal(20_000)
+    deposits = 1
     every_ms = 10_000
 
     def __init__(self, address: str, name: str, seed: int) -> None:
@@ -92,7 +93,8 @@ class Participant:
         await self.vigil.open_account()
         account = await self.vigil.account()
         if not account.balances:
-            await self.vigil.deposit(ASSET, self.deposit)
+            for _ in range(self.deposits):
+                await self.vigil.deposit(ASSET, self.deposit)
 
     async def turn(self, view: MarketView) -> None:
         """Act if it is time; what the venue refuses is counted, and forgotten."""
@@ -129,10 +131,11 @@ class Maker(Participant):
     """Quotes three prices on both sides, moves them against its inventory, and steps back, with less, when the mark moves fast."""
 
     deposit = Decimal(1_000_000)
+    deposits = 5
     every_ms = 4_000
     levels = ((Decimal(3), Decimal("0.4")), (Decimal(8), Decimal("1.2")), (Decimal(20), Decimal(3)))
     """(basis points from the mark, BTC)."""
-    inventory_max = Decimal(80)
+    inventory_max = Decimal(400)
 
     def __init__(self, address: str, name: str, seed: int) -> None:
         super().__init__(address, name, seed)
@@ -144,7 +147,7 @@ class Maker(Participant):
         self.generation += 1
         inventory = position_of(account)
         stress = min(Decimal(5), abs(view.move(60_000)) / (10 * BASIS_POINT))
-        skew = -inventory / self.inventory_max * 10
+        skew = -inventory / self.inventory_max * 20
         middle = (view.mark + view.index) / 2
         places = []
         for number, (distance, size) in enumerate(self.levels):
@@ -174,6 +177,7 @@ class Gambler(Participant):
 
     deposit = Decimal(20_000)
     every_ms = 15_000
+    boredom = 0.01
 
     def __init__(self, address: str, name: str, seed: int) -> None:
         super().__init__(address, name, seed)
@@ -181,13 +185,16 @@ class Gambler(Participant):
         self.direction = 1 if self.random.random() < 0.8 else -1
 
     async def decide(self, view: MarketView, account: AccountView) -> list[pb.Command]:
-        """Buy or sell towards the target in slices; leave what is open alone."""
+        """Buy or sell towards the target in slices; leave what is open alone, until it grows dull."""
         equity = equity_of(account)
         position = position_of(account)
         if equity < self.deposit / 10 and not position:
             self.direction = 1 if view.move(600_000) >= 0 else -1
             await self.vigil.deposit(ASSET, self.deposit)
             return []
+        if position and self.random.random() < self.boredom:
+            self.direction = self.random.choice((1, 1, -1))
+            return self.market_order(view, -position, reduce_only=True)
         if position:
             used = abs(position) * view.mark
             if used >= equity * self.leverage * Decimal("0.8"):
