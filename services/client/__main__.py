@@ -5,8 +5,8 @@ Exit codes   0 done; 1 refused, unknown or unreachable, said in one line; 2 wron
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
-from importlib.metadata import entry_points
+from collections.abc import Callable, Coroutine, Iterable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,9 +44,14 @@ Work = Callable[[Vigil], Coroutine[Any, Any, None]]
 
 def main() -> None:
     """Run the command line."""
-    for entry in entry_points(group=GROUP):
-        app.add_typer(entry.load(), name=entry.name)
+    join(app, entry_points(group=GROUP))
     app()
+
+
+def join(to: typer.Typer, entries: Iterable[EntryPoint]) -> None:
+    """Add sub-commands of other packages: each entry point names a typer.Typer."""
+    for entry in entries:
+        to.add_typer(entry.load(), name=entry.name)
 
 
 def run(address: str, key: SigningKey | None, work: Work) -> None:
@@ -281,9 +286,10 @@ def watch_book(symbol: str, depth: Annotated[int, typer.Option(min=1, max=100)] 
     """The book of a market, live."""
 
     async def work(vigil: Vigil) -> None:
-        with Live(console=console, auto_refresh=True) as live:
+        with Live(console=console) as live:
             async for view in vigil.watch_book(symbol):
-                live.update(show.book_table(view, depth))
+                draw = live.update if console.is_terminal else console.print
+                draw(show.book_table(view, depth))
 
     run(address, None, work)
 

@@ -1,12 +1,14 @@
 """The `vigil` command: keys, and errors in one line."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from services.client import SigningKey
-from services.client.__main__ import app
+from services.client.__main__ import app, join, keys_app
 
 NOWHERE = "127.0.0.1:1"
 
@@ -79,3 +81,10 @@ def test_two_times_in_force_exclude_each_other(key_file: Path) -> None:
     code, output = vigil("order", "buy", "X", "1", "--price", "1", "--ioc", "--post-only", key_file=key_file)
     assert code == 2
     assert "exclude each other" in output
+
+
+def test_commands_of_other_packages_join() -> None:
+    whole = typer.Typer()
+    join(whole, [EntryPoint("other", "services.client.__main__:keys_app", "vigil.commands")])
+    assert whole.registered_groups[0].typer_instance is keys_app
+    assert CliRunner().invoke(whole, ["other", "--help"]).exit_code == 0
