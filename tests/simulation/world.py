@@ -75,7 +75,7 @@ class Plan:
         """Return the plan of a seed."""
         rng = random.Random(seed)
         plan = Plan(
-            seed, shards=rng.choice((1, 4)), markers=rng.random() < 0.85, commands=rng.choice((100, 100, 200, 600))
+            seed, shards=rng.choice((1, 4)), markers=rng.random() < 0.85, commands=rng.choice((100, 100, 150, 300))
         )
         for name, value in changes.items():
             setattr(plan, name, value)
