@@ -164,6 +164,7 @@ class World:
             self.step()
         self.laws.judge_end(self.work.commands)
         self.judge_public()
+        self.judge_states()
 
     def is_quiet(self) -> bool:
         """Nothing in flight, and every host has read its inbox but for the last second's ticks."""
@@ -418,6 +419,12 @@ class World:
         for topic, partition, value in self.work.due(self.log.time_ms):
             self.sent_commands += topic != "funding.inbox"
             self.land(topic, partition, [value])
+
+    def judge_states(self) -> None:
+        """Every host, whatever it went through, has the very state of the machine that never crashed."""
+        for seat in self.seats:
+            state = self.hosts[id(seat.processes[0])].engine.snapshot()
+            law(state == self.laws.shadows[seat.service, seat.partition].engine.snapshot(), f"{seat.name} has its state")
 
     def judge_public(self) -> None:
         """Feeds and ledgers, repeats dropped, are what the shadows said, in order."""
