@@ -36,6 +36,7 @@ from services.core.host import Host, HostSettings
 from services.core.kafka_log import BATCH_BYTES, KafkaLog
 from services.core.log import Log, LogRecord, Pending
 from services.core.memory_log import MemoryLog
+from services.core.process import tune_collector
 from services.core.snapshots import Folder, Snapshots
 from services.core.spine import Engine, Machine, MachineState
 from services.core.sqlite_log import SqliteLog
@@ -354,6 +355,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--records", type=int, default=200_000)
     count = parser.parse_args().records
+    tune_collector()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     named = os.environ.get("VIGIL_KAFKA")
     with ExitStack() as own:

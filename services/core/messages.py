@@ -57,8 +57,8 @@ class Outcome(IntEnum):
     DONE = 2
 
 
-class Message(msgspec.Struct, array_like=True, frozen=True):
-    """Base of all messages."""
+class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Base of all messages; they hold no cycles, so the collector need not know them."""
 
 
 class Genesis(Message, tag=1, frozen=True):
