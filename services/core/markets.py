@@ -3,6 +3,7 @@
 `check_market` refuses a listing with which money would not be exact or a number could leave its range (DESIGN.md 3).
 """
 
+from collections.abc import Iterator
 from enum import IntEnum
 
 import msgspec
@@ -71,28 +72,32 @@ class Market(msgspec.Struct, array_like=True, frozen=True):
 
 
 def check_market(market: Market, asset: Asset) -> Refusal | None:
-    """Refuse a listing that breaks a rule; `limit` of the refusal is the number of the rule, in the order below."""
-    rules = (
-        0 < market.id < MARKETS_MAX and market.symbol != "" and market.index != "" and market.group != "",
-        market.kind in tuple(ContractKind),
-        market.settlement_decimals == asset.decimals,
-        0 <= market.price_decimals <= 12 and 0 <= market.size_decimals <= 12,
-        market.tick > 0 and market.lot > 0 and market.price_max % market.tick == 0,
-        market.tick * market.lot * market.unit[0] % market.unit[1] == 0,
-        0 < market.order_size_max <= market.position_max and market.order_size_max % market.lot == 0,
-        0 < market.price_max < ROOM
-        and market.position_max < ROOM
-        and market.position_max * market.price_max * market.unit[0] < ROOM * market.unit[1],
-        0 < market.maintenance_margin_fraction < market.initial_margin_fraction <= FRACTION_ONE,
-        0 <= market.maker_fee <= market.taker_fee < market.maintenance_margin_fraction,
-        0 < market.band < FRACTION_ONE,
-        0 < market.impact_notional < LIMIT and 0 < market.orders_max <= 10_000,
-        market.funding_interval_ms >= 60_000 and 0 < market.funding_rate_max < market.maintenance_margin_fraction,
-        abs(market.interest_rate) <= market.funding_rate_max,
-        0 < market.mark_interval_ms <= market.price_stale_ms,
-        market.matching_partition >= 0 and market.funding_partition >= 0,
-    )
-    for number, holds in enumerate(rules, 1):
+    """Refuse a listing that breaks a rule; `limit` of the refusal is the number of the rule."""
+    for number, holds in enumerate(rules_of(market, asset), 1):
         if not holds:
             return Refusal(Reason.INVALID_LISTING, number)
     return None
+
+
+def rules_of(market: Market, asset: Asset) -> Iterator[bool]:
+    """Judge rule by rule: each may rely on those before it, such as on a lot that is not zero."""
+    yield 0 < market.id < MARKETS_MAX and market.symbol != "" and market.index != "" and market.group != ""
+    yield market.kind in tuple(ContractKind)
+    yield market.settlement_decimals == asset.decimals
+    yield 0 <= market.price_decimals <= 12 and 0 <= market.size_decimals <= 12
+    yield market.tick > 0 and market.lot > 0 and market.price_max % market.tick == 0
+    yield market.tick * market.lot * market.unit[0] % market.unit[1] == 0
+    yield 0 < market.order_size_max <= market.position_max and market.order_size_max % market.lot == 0
+    yield (
+        0 < market.price_max < ROOM
+        and market.position_max < ROOM
+        and market.position_max * market.price_max * market.unit[0] < ROOM * market.unit[1]
+    )
+    yield 0 < market.maintenance_margin_fraction < market.initial_margin_fraction <= FRACTION_ONE
+    yield 0 <= market.maker_fee <= market.taker_fee < market.maintenance_margin_fraction
+    yield 0 < market.band < FRACTION_ONE
+    yield 0 < market.impact_notional < LIMIT and 0 < market.orders_max <= 10_000
+    yield market.funding_interval_ms >= 60_000 and 0 < market.funding_rate_max < market.maintenance_margin_fraction
+    yield abs(market.interest_rate) <= market.funding_rate_max
+    yield 0 < market.mark_interval_ms <= market.price_stale_ms
+    yield market.matching_partition >= 0 and market.funding_partition >= 0

@@ -36,9 +36,9 @@ class Reason(IntEnum):
     INVALID_PRICE = 31
     INVALID_AMOUNT = 32
     INVALID_ORDER = 33
-    DUPLICATE_CLIENT_ID = 34
-    NO_MARK = 35
-    OUTSIDE_BAND = 36
+    NO_MARK = 34
+    OUTSIDE_BAND = 35
+    DUPLICATE_CLIENT_ID = 36
     # its effects
     TOO_MANY_ORDERS = 40
     POSITION_LIMIT = 41
@@ -89,9 +89,9 @@ TEXT = {
     Reason.INVALID_PRICE: "price must be a positive multiple of the tick {limit}",
     Reason.INVALID_AMOUNT: "amount must be positive and at most {limit}",
     Reason.INVALID_ORDER: "these order fields do not go together",
-    Reason.DUPLICATE_CLIENT_ID: "an open order of this subaccount in the market has the client id already",
     Reason.NO_MARK: "the market has no fresh mark; wait for the next one",
     Reason.OUTSIDE_BAND: "price is outside the band round the mark; the nearest accepted is {limit}",
+    Reason.DUPLICATE_CLIENT_ID: "an open order of this subaccount in the market has the client id already",
     Reason.TOO_MANY_ORDERS: "at most {limit} open orders per subaccount and market",
     Reason.POSITION_LIMIT: "position and orders together may reach {limit}",
     Reason.NUMBER_LIMIT: "a total would pass the largest number kept, {limit}",

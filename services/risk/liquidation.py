@@ -58,10 +58,20 @@ def scan(state: State) -> None:
     for subaccount in state.subaccounts.values():
         for asset in assets_of(state, subaccount):
             now = health(state, subaccount, asset)
-            if is_liquidatable(now) or subaccount.liquidation is not None:
+            is_due = is_liquidatable(now) or subaccount.liquidation is not None
+            if is_due and marks_are_fresh(state, subaccount, asset):
                 found.append((now.equity - now.maintenance, subaccount.id))
                 break
     state.queue = sorted(found)
+
+
+def marks_are_fresh(state: State, subaccount: Subaccount, asset: AssetId) -> bool:
+    """Whether every position is judged by a mark that is not stale: a silent source liquidates nobody (M-12)."""
+    return all(
+        state.now_ms - state.marks[market.id].seen_ms <= market.price_stale_ms
+        for market, exposure in settled_in(state, subaccount, asset)
+        if exposure.size
+    )
 
 
 def assets_of(state: State, subaccount: Subaccount) -> list[AssetId]:
@@ -74,8 +84,8 @@ def assets_of(state: State, subaccount: Subaccount) -> list[AssetId]:
 
 
 def has_work(state: State) -> bool:
-    """Whether queued subaccounts wait to be judged."""
-    return bool(state.queue)
+    """Whether queued subaccounts wait to be judged; a queue from before a restart waits for the next scan."""
+    return bool(state.queue) and state.rounds_since_resumed >= ROUNDS_AFTER_RESUME
 
 
 def work(state: State) -> list[Message]:
