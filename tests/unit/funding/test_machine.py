@@ -55,9 +55,8 @@ def test_a_market_is_listed_once() -> None:
 def test_the_ladder_of_a_listing_is_that_of_the_reasons() -> None:
     machine = Driven("funding")
     command = machine.commands.list_market(but(BTC, lot=0))
-    seen = []
-    for head in ({"account": ALICE.account, "window_ms": 0}, {"window_ms": 0}, {}):
-        seen.append(reason_of(machine.tell(but(command, header=but(command.header, **head)))))
+    heads: list[dict[str, int]] = [{"account": ALICE.account, "window_ms": 0}, {"window_ms": 0}, {}]
+    seen = [reason_of(machine.tell(but(command, header=but(command.header, **head)))) for head in heads]
     machine.tell(m.AssetListed(USDC))
     machine.tell(machine.commands.list_market())
     seen.append(reason_of(machine.tell(machine.commands.list_market(but(BTC, lot=0)))))
