@@ -1,0 +1,304 @@
+"""A request that comes again, wherever and whenever, acts once; what a killed gateway left open becomes known at another one."""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Self
+
+import grpc
+import msgspec
+import pytest
+import pytest_asyncio
+
+from services.client import Outcome, SigningKey, Unreachable, Vigil
+from services.client.submission import Pace, Result, SignedCommands, Ticket, send, sign_commands
+from services.client.vigil import cancel_command, order_command
+from services.core.keys import SigningKey as Key
+from services.core.topics import inbox
+from tests.kafka.checker import Verdict, read_topic
+from tests.kafka.judged import stopped_and_judged
+from tests.kafka.load import BUY, SYMBOL, Line
+from tests.kafka.processes import wait_until
+from tests.kafka.venue import SHARDS, Venue, running
+from vigil.v1 import common_pb2
+from vigil.v1 import trading_pb2 as pb
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+WINDOW_MS = 6_000
+"""So short that NEVER comes soon, and so long that nothing is forgotten while a busy machine asks for hundreds."""
+ONCE = Pace(timeout_s=10.0, retries=())
+REFUSED_BY_MATCHING = ("ORDER_NOT_OPEN", "OUTSIDE_BAND", "LATE")
+CUSTOMERS, FRAMES = 10, 30
+IN_FLIGHT_MIN, ANSWERED_MIN = 100, 30
+COMMAND_TAGS = range(11, 16)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def venue(tmp_path_factory: pytest.TempPathFactory, kafka_tools: None) -> AsyncIterator[Venue]:
+    del kafka_tools
+    async with running(tmp_path_factory.mktemp("venue") / "two-gateways") as venue:
+        yield venue
+
+
+class Customer:
+    """An account with a client at each of two gateways."""
+
+    def __init__(self, venue: Venue, seed: int) -> None:
+        key = SigningKey(random.Random(seed).randbytes(32))
+        self.key: Key = key
+        self.clients = [Vigil(venue.addresses[name], key, window_ms=WINDOW_MS) for name in venue.gateways]
+        self.lines: list[Line] = []
+        self.mark = 0
+
+    async def __aenter__(self) -> Self:
+        self.mark = int((await self.clients[0].marks())[0].mark_price)
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        for client in self.clients:
+            await client.close()
+
+    async def enter(self) -> Self:
+        """Open the account, with money and an order that rests below the market."""
+        first = self.clients[0]
+        commands = [pb.Command(open_account=pb.OpenAccount()), deposit("10000")]
+        self.note(commands, await first.submit(commands))
+
+        async def credited() -> bool:
+            return bool((await first.account()).balances)
+
+        await wait_until(credited, "the deposit is there")
+        resting = [self.order(client_id=1)]
+        self.note(resting, await first.submit(resting))
+        return self
+
+    def order(self, client_id: int = 0) -> pb.Command:
+        """A small order that nobody trades with."""
+        return order_command(SYMBOL, BUY, size="0.001", price=self.mark * 97 // 100, client_id=client_id)
+
+    async def sign(self, command: pb.Command) -> SignedCommands:
+        """A frame of one command, as of now."""
+        first = self.clients[0]
+        return sign_commands(self.key, await first.venue_name(), await first.now_ms(), WINDOW_MS, [command])
+
+    def note(self, commands: Sequence[pb.Command], results: Iterable[Result]) -> None:
+        """Write down what a frame came to."""
+        lines = zip(commands, results, strict=True)
+        self.lines += [Line(self.key.account, command.WhichOneof("request") or "", result) for command, result in lines]
+
+
+def deposit(amount: str) -> pb.Command:
+    return pb.Command(faucet_deposit=pb.FaucetDeposit(asset="USDC", amount=amount))
+
+
+def withdrawal(amount: str) -> pb.Command:
+    return pb.Command(withdraw=pb.Withdraw(asset="USDC", amount=amount, address="somewhere"))
+
+
+MUTATING: dict[str, tuple[Callable[[Customer], pb.Command], str]] = {
+    "open_account": (lambda _: pb.Command(open_account=pb.OpenAccount()), "AccountOpened"),
+    "faucet_deposit": (lambda _: deposit("100"), "DepositCredited"),
+    "withdraw": (lambda _: withdrawal("10"), "WithdrawalRequested"),
+    "place_order": (lambda customer: customer.order(), "OrderAdmitted"),
+    "cancel_order": (lambda _: cancel_command(SYMBOL, client_id=1), "CancelRequested"),
+}
+"""Every command there is: how it is made, and what its effect is called."""
+
+
+async def test_no_command_is_forgotten() -> None:
+    assert set(MUTATING) == {field.name for field in pb.Command.DESCRIPTOR.oneofs_by_name["request"].fields}
+
+
+async def again_at_one(customer: Customer, request: pb.SignedFrame) -> list[pb.FrameResult]:
+    """The same bytes twice, one after the other, at one gateway."""
+    first = customer.clients[0]
+    return [await first.trading.Submit(request, timeout=10), await first.trading.Submit(request, timeout=10)]
+
+
+async def again_at_another(customer: Customer, request: pb.SignedFrame) -> list[pb.FrameResult]:
+    """The same bytes at one gateway and then at another."""
+    return [await client.trading.Submit(request, timeout=10) for client in customer.clients]
+
+
+async def at_once_at_both(customer: Customer, request: pb.SignedFrame) -> list[pb.FrameResult]:
+    """The same bytes four times at the same time."""
+    calls = [client.trading.Submit(request, timeout=10) for client in customer.clients * 2]
+    return list(await asyncio.gather(*calls))
+
+
+async def after_its_window(customer: Customer, request: pb.SignedFrame, ticket: Ticket) -> None:
+    """Each gateway refuses the bytes when they are too old."""
+
+    async def over() -> bool:
+        return await customer.clients[0].now_ms() > ticket.timestamp_ms + WINDOW_MS
+
+    await wait_until(over, "the window is over")
+    for client in customer.clients:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await client.trading.Submit(request, timeout=10)
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert ("vigil-reason-name", "OUTSIDE_WINDOW") in tuple(refused.value.trailing_metadata() or ())
+
+
+WAYS = (again_at_one, again_at_another, at_once_at_both)
+
+
+async def repeat(venue: Venue, name: str, number: int) -> tuple[Customer, str]:
+    """Send one command in one of the ways; all answers must be the same result, and late ones none."""
+    make, effect = MUTATING[name]
+    async with Customer(venue, seed=1_000 * list(MUTATING).index(name) + number) as customer:
+        if name != "open_account":
+            await customer.enter()
+        command = make(customer)
+        signed = await customer.sign(command)
+        answers = await WAYS[number](customer, signed.request)
+        assert len({answer.SerializeToString(deterministic=True) for answer in answers}) == 1, (name, WAYS[number])
+        (line,) = answers[0].results
+        assert line.outcome == common_pb2.COMMAND_OUTCOME_DONE, (name, line)
+        customer.note([command], [result_of(signed.tickets[0], line)])
+        await after_its_window(customer, signed.request, signed.tickets[0])
+        return customer, effect
+
+
+def result_of(ticket: Ticket, line: pb.CommandResult) -> Result:
+    """A result as the client library reads it."""
+    return Result(ticket, Outcome.DONE, order_id=line.order_id, open_size=line.open_size, filled_size=line.filled_size)
+
+
+async def append_again(venue: Venue) -> int:
+    """Do as a gateway without any checks: append every command once more, long after its window; returns how many."""
+    total = 0
+    for service, partitions in {"risk": SHARDS, "settlement": 1}.items():
+        for partition in range(partitions):
+            records = await read_topic(venue.home, inbox(service), partition)
+            old = [one.value for one in records if msgspec.msgpack.decode(one.value)[0][0] in COMMAND_TAGS]
+            await (await venue.home.append(inbox(service), partition, old))
+            total += len(old)
+    return total
+
+
+async def test_a_request_that_comes_again_has_one_effect(venue: Venue) -> None:
+    await venue.start()
+    combinations = [(name, number) for name in MUTATING for number in range(len(WAYS))]
+    done = await asyncio.gather(*(repeat(venue, *one) for one in combinations))
+    assert await append_again(venue) > len(combinations)
+    verdict = await stopped_and_judged(venue, [line for customer, _ in done for line in customer.lines])
+    for (name, number), (customer, effect) in zip(combinations, done, strict=True):
+        judge_effects(verdict, customer)
+        assert verdict.effects[customer.key.account, effect] == (
+            2 if name in ("faucet_deposit", "place_order") else 1
+        ), (
+            name,
+            WAYS[number],
+        )
+
+
+def judge_effects(verdict: Verdict, customer: Customer) -> None:
+    """As many effects as commands that were done, of each kind; what matching refused had passed risk before."""
+    done = Counter(line.request for line in customer.lines if line.result.outcome is Outcome.DONE)
+    refused = Counter(line.request for line in customer.lines if line.result.reason in REFUSED_BY_MATCHING)
+    for name, (_, effect) in MUTATING.items():
+        effects = verdict.effects[customer.key.account, effect]
+        assert done[name] <= effects <= done[name] + refused[name], (name, effects, customer.lines)
+
+
+# -- a killed gateway -------------------------------------------------------------------------------------------------------
+
+
+async def submit_many(customer: Customer, answered: list[Result]) -> list[tuple[pb.Command, Result]]:
+    """Send many frames at once through the first gateway, once each; what it does not answer stays UNKNOWN."""
+    chance = random.Random(customer.key.account)
+    makers = [make for name, (make, _) in MUTATING.items() if name != "open_account"]
+
+    async def one(command: pb.Command) -> tuple[pb.Command, Result]:
+        signed = await customer.sign(command)
+        (result,), _ = await send(customer.clients[0].trading.Submit, signed, ONCE)
+        answered.extend([result] if result.outcome is not Outcome.UNKNOWN else [])
+        return command, result
+
+    return list(await asyncio.gather(*(one(chance.choice(makers)(customer)) for _ in range(FRAMES))))
+
+
+async def resolve(customer: Customer, command: pb.Command, result: Result) -> str:
+    """Ask the second gateway until it knows; returns what the answer was."""
+    known = result
+    if result.outcome is Outcome.UNKNOWN:
+        found: list[Result] = []
+
+        async def is_known() -> bool:
+            with contextlib.suppress(Unreachable):  # a busy venue may say: ask again
+                answer = await customer.clients[1].result(result.ticket)
+                found.extend([answer] if answer is not None else [])
+            return bool(found)
+
+        await wait_until(is_known, f"the outcome of {result.ticket}")
+        known = found[0]
+    customer.note([command], [known])
+    if result.outcome is not Outcome.UNKNOWN:
+        return "answered"
+    assert known.outcome is not Outcome.UNKNOWN, f"{known} came too late to know"
+    return "NEVER" if known.text.startswith("it did not reach") else "RESULT"
+
+
+async def appended(venue: Venue) -> int:
+    """Records of the inboxes that take commands."""
+    return sum([await venue.home.end(inbox("risk"), shard) for shard in range(SHARDS)]) + await venue.home.end(
+        inbox("settlement"), 0
+    )
+
+
+async def kill_after_appends(venue: Venue, _answered: list[Result]) -> None:
+    """While the machines hang, so that nobody can be answered, wait for appends; then kill, and let the machines go on."""
+    before = await appended(venue)
+
+    async def landed() -> bool:
+        return await appended(venue) >= before + 2 * IN_FLIGHT_MIN
+
+    await wait_until(landed, "commands have landed")
+    await venue.services["gateway-1"].kill()
+    for name in ("risk", "settlement"):
+        venue.services[name].resume()
+
+
+async def kill_after_answers(venue: Venue, answered: list[Result]) -> None:
+    """Kill when some answers are out, and the others are somewhere on their way."""
+
+    async def some() -> bool:
+        return len(answered) >= ANSWERED_MIN
+
+    await wait_until(some, "answers come")
+    await venue.services["gateway-1"].kill()
+
+
+async def killing_round(venue: Venue, customers: list[Customer], *, machines_hang: bool) -> Counter[str]:
+    """Many commands in flight, a killed gateway, and what became of each."""
+    answered: list[Result] = []
+    await venue.services["gateway-1"].wait_until_healthy()
+    await asyncio.gather(*(customer.clients[0].read_time() for customer in customers))
+    if machines_hang:
+        for name in ("risk", "settlement"):
+            venue.services[name].pause()
+    killing = kill_after_appends if machines_hang else kill_after_answers
+    submitting = asyncio.gather(*(submit_many(one, answered) for one in customers))
+    await killing(venue, answered)
+    sent = await submitting
+    questions = [resolve(one, *line) for one, lines in zip(customers, sent, strict=True) for line in lines]
+    return Counter(await asyncio.gather(*questions))
+
+
+async def test_what_a_killed_gateway_left_open_becomes_known(venue: Venue) -> None:
+    await venue.start()
+    async with contextlib.AsyncExitStack() as stack:
+        customers = [await stack.enter_async_context(Customer(venue, seed)) for seed in range(CUSTOMERS)]
+        await asyncio.gather(*(customer.enter() for customer in customers))
+        hanging = await killing_round(venue, customers, machines_hang=True)
+        flowing = await killing_round(venue, customers, machines_hang=False)
+        print(f"machines hung: {dict(hanging)}; machines ran: {dict(flowing)}")
+        assert hanging["RESULT"] + hanging["NEVER"] >= IN_FLIGHT_MIN
+        assert hanging["RESULT"]
+        assert hanging["NEVER"] + flowing["NEVER"]
+        verdict = await stopped_and_judged(venue, [line for customer in customers for line in customer.lines])
+        for customer in customers:
+            judge_effects(verdict, customer)
