@@ -14,7 +14,7 @@ MARKS = [
     ("TV-2.18: the basis is the median of 10,000.5, 10,012.5 and 10,030", HALF_OF_RATE, 1_250, 1_003_000, 1_001_250),
     ("the last price alone moves nothing", HALF_OF_RATE, 0, 1_020_000, 1_000_050),
     ("nor does the basis alone", HALF_OF_RATE, 90_000, 999_000, 1_000_050),
-    ("without a trade yet the index speaks for it", 0, 50, 0, 1_000_000),
+    ("without a trade yet the index speaks for it", 0, -50, 0, 1_000_000),
     ("two wrong views stay within half the band", 0, 90_000, 1_090_000, 1_025_000),
     ("and below", 0, -90_000, 910_000, 975_000),
     ("down to the tick", 0, 1_259, 1_003_000, 1_001_250),

@@ -7,7 +7,22 @@ from services.core.fixed import LATE_MS
 from services.core.messages import OrderKind, TimeInForce
 from services.core.reasons import Reason
 from services.risk import liquidation
-from tests.builders import ALICE, BOB, BTC, CAROL, COIN, DOLLAR, USDC_UNIT, Driven, Exchange, but, only, the, trading
+from tests.builders import (
+    ALICE,
+    BOB,
+    BTC,
+    CAROL,
+    COIN,
+    DOLLAR,
+    USDC,
+    USDC_UNIT,
+    Driven,
+    Exchange,
+    but,
+    only,
+    the,
+    trading,
+)
 
 MARK = 8_000 * DOLLAR
 USD = USDC_UNIT
@@ -136,12 +151,31 @@ def test_what_the_fund_cannot_pay_is_unsettled_debt_outside_equity() -> None:
 
 
 def test_nothing_may_be_withdrawn_while_a_debt_is_unsettled() -> None:
-    risk = long_risk()
-    mark(risk, 750_000)
-    close(risk, COIN, 750_000, 0)
+    """Not even what came back from a withdrawal that custody could not pay."""
+    risk = long_risk(2_004)
+    risk.tell(m.AssetListed(USDC))
+    the(m.WithdrawalRequested, risk.tell(risk.commands.withdraw(ALICE, 400 * USD)))
+    mark(risk, 630_000)
+    close(risk, COIN, 630_000, 0)
     risk.tell(m.DeficitUncovered(ALICE.subaccount, 1, 100 * USD, 1))
+    risk.tell(m.WithdrawalReturned(ALICE.subaccount, 1, 400 * USD, 1, Reason.CUSTODY_SHORT))
+    assert risk.state.subaccounts[ALICE.subaccount].idle[1] == 400 * USD
     result = the(m.CommandResolved, risk.tell(risk.commands.withdraw(ALICE, 1)))
-    assert Reason(result.reason) in (Reason.UNKNOWN_ASSET, Reason.INSUFFICIENT_FUNDS)
+    assert (result.reason, result.limit) == (Reason.INSUFFICIENT_FUNDS, 0)
+
+
+def test_a_step_is_no_larger_than_the_largest_order() -> None:
+    small = but(BTC, order_size_max=COIN // 2)
+    risk = Driven("risk")
+    risk.tell(m.MarketListed(small))
+    risk.tell(m.SettlementMarked(1, MARK))
+    risk.tell(risk.commands.open(ALICE))
+    risk.tell(m.DepositCredited(ALICE.subaccount, 1, 404 * USD, 1))
+    buy(risk, COIN // 2)
+    buy(risk, COIN // 2)
+    mark(risk, MARK)
+    mark(risk, MARK)
+    assert the(m.OrderAdmitted, mark(risk, 779_000)).size == COIN // 2
 
 
 def test_what_finds_nobody_waits_for_the_next_mark() -> None:

@@ -216,6 +216,17 @@ def test_margin_is_missing_to_the_unit(risk: Driven) -> None:
     assert the(m.CommandResolved, risk.tell(risk.commands.place(ALICE, 1, 10, MARK))).limit == missing
 
 
+@pytest.mark.parametrize(("short", "reason"), [(0, Reason.NONE), (1, Reason.INSUFFICIENT_MARGIN)])
+def test_one_unit_too_little_is_too_little(short: int, reason: Reason) -> None:
+    risk = Driven("risk")
+    risk.tell(m.MarketListed(BTC))
+    risk.tell(m.SettlementMarked(1, MARK))
+    risk.tell(risk.commands.open(ALICE))
+    risk.tell(m.DepositCredited(ALICE.subaccount, 1, 404 * USD - short, 1))
+    events = risk.tell(risk.commands.place(ALICE, 1, COIN, MARK))
+    assert [result.reason for result in only(m.CommandResolved, events)] == [reason] * short
+
+
 def test_the_other_side_needs_its_hold_only(risk: Driven) -> None:
     """Margin is per market at the worse side: 2 BTC of buys carry 2 BTC of sells."""
     for side in (1, -1):
