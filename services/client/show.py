@@ -1,5 +1,6 @@
 """What the `vigil` command prints: tables of answers, one line per event."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from services.client.submission import Outcome, Result
 from services.client.views import AccountView, BookView, Listed, Trade
 from vigil.v1 import feeds_pb2
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SIZES = ("size", "remaining", "open_interest")
 PRICES = ("price", "mark_price", "index_price")
 AMOUNTS = ("cash", "basis", "fee", "payment")
@@ -21,6 +23,11 @@ AMOUNTS = ("cash", "basis", "fee", "payment")
 def number(value: Decimal | int) -> str:
     """Number with thousands apart."""
     return f"{value:,f}" if isinstance(value, Decimal) else str(value)
+
+
+def clock(at_ms: int) -> str:
+    """Time of day, UTC, of the venue."""
+    return (EPOCH + timedelta(milliseconds=at_ms)).strftime("%m-%d %H:%M:%S.%f")[:-3]
 
 
 def table(title: str, *columns: str) -> Table:
@@ -68,7 +75,7 @@ def book_table(view: BookView, depth: int) -> Table:
 def trade_line(trade: Trade) -> Text:
     """One trade."""
     style = "green" if trade.taker_side == "buy" else "red"
-    line = Text(f"{trade.at_ms}  {trade.taker_side:<4}  {number(trade.size):>12} @ {number(trade.price)}", style)
+    line = Text(f"{clock(trade.at_ms)}  {trade.taker_side:<4}  {number(trade.size):>12} @ {number(trade.price)}", style)
     return line.append("  liquidation", "bold") if trade.is_liquidation else line
 
 
@@ -92,7 +99,7 @@ def event_line(record: feeds_pb2.FeedRecord, listed: Listed) -> str:
     name = record.WhichOneof("event") or "unknown event"
     event: Any = getattr(record, name, None)
     fields = [] if event is None else [f"{field}={text}" for field, text in readable(event, listed)]
-    return f"{record.at_ms}  {name}  {' '.join(fields)}"
+    return f"{clock(record.at_ms)}  {name}  {' '.join(fields)}"
 
 
 def readable(event: Message, listed: Listed) -> list[tuple[str, str]]:

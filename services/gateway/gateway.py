@@ -1,7 +1,7 @@
 """A gateway as a whole: read models, background readers, server; several may run at once, none has state of its own."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 import grpc
@@ -38,6 +38,7 @@ FEEDS = {
 """Feeds that a gateway follows, and whose partitions they have."""
 FROM_BEGINNING = ("feed.markets", "feed.settlement")
 GENESIS_WAIT_MS = 500
+CANCEL_AGAIN_S = 0.5
 
 
 class Gateway:
@@ -83,6 +84,7 @@ class Gateway:
         self.server = RpcServer(self.settings.rpc, self.services())
         for tail in self.tails:
             self.spawn(tail.run())
+        self.spawn(self.end_when_broken())
         await self.lag.poll(self.genesis)
         self.spawn(self.lag.run(self.genesis))
         await self.server.start()
@@ -124,23 +126,24 @@ class Gateway:
                     await tail.begin_at_end()
                 self.tails.append(tail)
 
+    async def end_when_broken(self) -> None:
+        """Fail with the append that failed, so that whoever watches `tasks` sees it."""
+        await asyncio.shield(self.submitter.broken)
+
     async def wait(self) -> None:
         """Wait until this gateway must end.
 
         Raises   AppendFailed, or whatever a background task failed with
         """
-        await asyncio.wait([*self.tasks, self.submitter.broken], return_when=asyncio.FIRST_COMPLETED)
-        for one in [*self.tasks, self.submitter.broken]:
-            if one.done():
-                one.result()
+        done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
     async def stop(self) -> None:
         """End the streams, then the server, then the readers."""
         self.hub.end_all(Refused(grpc.StatusCode.UNAVAILABLE, "this gateway stops; go to another", Reason.NONE))
         await self.server.stop()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await end_tasks(self.tasks)
         if self.submitter.broken.done():
             self.submitter.broken.exception()
 
@@ -198,6 +201,18 @@ class Gateway:
         if event.record.HasField("book_level_changed"):
             self.books.take(event)
             self.hub.publish(("book", event.record.book_level_changed.market), event.raw)
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they are over: Python 3.11's wait_for may swallow a cancellation that meets its result."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()
 
 
 def account_of_event(record: feeds_pb2.FeedRecord) -> int:

@@ -18,7 +18,7 @@ from services.core.snapshots import Folder, Snapshots
 from services.core.spine import Engine, Machine
 from services.funding import api as funding_api
 from services.funding.machine import MACHINE as FUNDING
-from services.gateway.gateway import Gateway
+from services.gateway.gateway import Gateway, end_tasks
 from services.gateway.limits import GatewaySettings
 from services.gateway.queries import Queries
 from services.insurance_fund import api as insurance_fund_api
@@ -104,9 +104,7 @@ class Exchange:
             for stub in gateway.queries.channels:
                 await stub.close()
         await self.server.stop(0)
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await end_tasks(self.tasks)
 
     def inbox_ends(self) -> dict[str, int]:
         """How many records of clients each inbox holds; Ticks and prices come by themselves."""
