@@ -74,7 +74,9 @@ class MemoryLog:
         while len(records) <= offset and (left := deadline - time.monotonic()) > 0:
             self.arrived.clear()
             try:
-                await asyncio.wait_for(self.arrived.wait(), left)
+                # Not wait_for: its task begins to listen a round later, when another reader may have cleared the event.
+                async with asyncio.timeout(left):
+                    await self.arrived.wait()
             except TimeoutError:
                 break
         return records[offset : offset + limit]
