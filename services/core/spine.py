@@ -82,7 +82,7 @@ class Peer:
 
 @dataclass(slots=True)
 class Spine:
-    """The engine's own part of a snapshot."""
+    """The engine's own part of a snapshot. Last input and its time tell logs apart: many end with the same Tick, none at the same time."""
 
     machine: str
     position: int = 0
@@ -90,6 +90,7 @@ class Spine:
     sent: dict[str, Peer] = field(default_factory=dict)
     digest: bytes = b""
     last_input: bytes = b""
+    last_at_ms: Milliseconds = 0
 
 
 @dataclass(slots=True)
@@ -197,6 +198,7 @@ class Engine(Generic[S]):
         state.now_ms = max(state.now_ms, at_ms)
         spine.position = offset + 1
         spine.last_input = value
+        spine.last_at_ms = at_ms
         if state.genesis is None and type(record.message) is not m.Genesis:
             self.counters.before_genesis += 1
             return []
@@ -319,8 +321,9 @@ class Engine(Generic[S]):
 
     def snapshot(self) -> bytes:
         """State and spine as bytes."""
-        last = fingerprint(self.spine.last_input) if self.spine.position else b""
-        spine = Spine(self.name, self.spine.position, self.spine.received, self.spine.sent, self.spine.digest, last)
+        own = self.spine
+        last = fingerprint(own.last_input) if own.position else b""
+        spine = Spine(self.name, own.position, own.received, own.sent, own.digest, last, own.last_at_ms)
         return self.encode((spine, self.state))
 
     def restore(self, blob: bytes) -> None:
