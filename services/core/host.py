@@ -20,9 +20,6 @@ from services.core.topics import inbox
 
 log = structlog.get_logger(__name__)
 
-NOT_NOTED = 0
-"""Time of the last input in snapshots of earlier releases."""
-
 Spawn = Callable[[Coroutine[Any, Any, None]], Pending]
 
 
@@ -170,9 +167,10 @@ class Host(Generic[S]):
         """Refuse a snapshot whose last input is not what this log holds there."""
         spine = self.engine.spine
         records = await self.home.read(self.topic, self.partition, spine.position - 1, 1, 0)
-        same = bool(records) and fingerprint(records[0].value) == spine.last_input
-        at_ms = records[0].at_ms if records else 0
-        if spine.machine != self.engine.name or not same or spine.last_at_ms not in (at_ms, NOT_NOTED):
+        same = [(record.at_ms, fingerprint(record.value)) for record in records] == [
+            (spine.last_at_ms, spine.last_input)
+        ]
+        if spine.machine != self.engine.name or not same:
             msg = f"the snapshot of {self.engine.name} at {spine.position} is not of this log; remove it, or name the right log"
             raise WrongSnapshot(msg)
         spine.last_input = records[0].value

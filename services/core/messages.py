@@ -193,7 +193,6 @@ class CommandResolved(Message, tag=19, frozen=True):
     order_id: OrderId = 0
     open_size: Size = 0
     filled_size: Size = 0
-    expires_ms: Milliseconds = 0
 
 
 class PriceObserved(Message, tag=30, frozen=True):

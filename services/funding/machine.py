@@ -94,12 +94,14 @@ def check_admin(state: State, header: CommandHeader) -> Refusal | None:
 
 
 def check_listing(state: State, market: Market, known: Market | None) -> Refusal | None:
-    """Refuse an unknown asset, a listing that breaks a rule, or another listing under a known id."""
+    """Refuse an unknown asset, a listing that breaks a rule, or another listing under a known id or symbol."""
     asset = state.assets.get(market.settlement_asset)
     if asset is None:
         return Refusal(Reason.UNKNOWN_ASSET)
     if known is not None:
         return None if known == market else Refusal(Reason.ALREADY_LISTED)
+    if any(other.symbol == market.symbol for other in state.markets.values()):
+        return Refusal(Reason.ALREADY_LISTED)
     return check_market(market, asset) or check_partitions(state, market)
 
 

@@ -264,12 +264,10 @@ async def list_markets(home: Log, venue: Venue, wait_ms: int = 60_000) -> None:
 
     Raises   BadVenue when the assets do not arrive within `wait_ms` of real time
     """
-    wanted = {market.settlement_asset for market in venue.markets}
     for partition in range(venue.genesis.partitions["funding"]):
-        await wait_for_assets(home, partition, wanted, wait_ms)
-        listings: list[m.Message] = [
-            m.ListMarket(header(home, venue, "market", market), market) for market in venue.markets
-        ]
+        own = [market for market in venue.markets if market.funding_partition == partition]
+        await wait_for_assets(home, partition, {market.settlement_asset for market in own}, wait_ms)
+        listings: list[m.Message] = [m.ListMarket(header(home, venue, "market", market), market) for market in own]
         await append_new(home, "funding", partition, listings)
 
 

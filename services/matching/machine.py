@@ -141,7 +141,7 @@ def process_order(state: State, admitted: OrderAdmitted, record: Record) -> list
         admitted.subaccount,
         admitted.ref,
         admitted.side,
-        admitted.price,
+        limit_of(market, trading, admitted),
         admitted.size,
         admitted.kind,
     )
@@ -151,6 +151,19 @@ def process_order(state: State, admitted: OrderAdmitted, record: Record) -> list
     taker = Taker(market, trading, order, reduce_only=admitted.reduce_only)
     refusal = taker.match()
     return [*taker.events, *taker.leave(admitted.time_in_force, refusal), *taker.levels_changed()]
+
+
+def limit_of(market: Market, trading: MarketState, admitted: OrderAdmitted) -> Price:
+    """Price limit of an order; that of an IOC is brought to the band's edge, for risk saw another mark when it admitted it."""
+    edge = edge_of(market, trading, admitted.side)
+    beyond = admitted.side * admitted.price > admitted.side * edge
+    return edge if beyond and admitted.time_in_force == TimeInForce.IOC else admitted.price
+
+
+def edge_of(market: Market, trading: MarketState, side: int) -> Price:
+    """Worst price of the band for a side."""
+    low, high = band_of(market, trading.mark_price_seen)
+    return high if side == Side.BUY else low
 
 
 def check_entry(
@@ -164,9 +177,8 @@ def check_entry(
         return Refusal(Reason.MARKET_HALTED)
     if risky and state.now_ms - trading.mark_seen_ms > market.price_stale_ms:
         return Refusal(Reason.NO_MARK)
-    low, high = band_of(market, trading.mark_price_seen)
-    edge = high if admitted.side == Side.BUY else low
-    if admitted.side * admitted.price > admitted.side * edge:
+    edge = edge_of(market, trading, admitted.side)
+    if admitted.time_in_force != TimeInForce.IOC and admitted.side * admitted.price > admitted.side * edge:
         return Refusal(Reason.OUTSIDE_BAND, edge)
     if admitted.time_in_force == TimeInForce.POST_ONLY:
         met = trading.book.best_against(admitted.side, admitted.price)

@@ -7,7 +7,7 @@ from services.core import messages as m
 from services.core.fixed import LATE_MS
 from services.core.messages import Message, Record
 from services.core.spine import Machine
-from services.risk import liquidation, money, orders
+from services.risk import answers, liquidation, money, orders
 from services.risk.state import Mark, State, check_invariants
 
 Input: TypeAlias = (
@@ -110,10 +110,10 @@ def without_record(process: Callable[[State, Any], list[Message]]) -> Callable[[
 PROCESS: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {
     m.PlaceOrder: without_record(orders.process_place),
     m.CancelOrder: without_record(orders.process_cancel),
-    m.OrderFilled: without_record(orders.process_fill),
-    m.OrderRested: without_record(orders.process_rested),
-    m.OrderCancelled: without_record(orders.process_cancelled),
-    m.CancelRefused: without_record(orders.process_cancel_refused),
+    m.OrderFilled: without_record(answers.process_fill),
+    m.OrderRested: without_record(answers.process_rested),
+    m.OrderCancelled: without_record(answers.process_cancelled),
+    m.CancelRefused: without_record(answers.process_cancel_refused),
     m.AllCancelled: without_record(process_all_cancelled),
     m.MarksUpdated: process_marks,
     m.FundingStepped: without_record(money.process_funding),

@@ -1,7 +1,7 @@
 """Accounts opened, money in and out, funding payments."""
 
 from services.core.commands import check_window, resolved
-from services.core.fixed import LIMIT, Amount, SubaccountId, account_of, div_exact
+from services.core.fixed import LIMIT, Amount, account_of, div_exact
 from services.core.keys import account_of_key, key_id
 from services.core.messages import (
     AccountOpened,
@@ -12,6 +12,7 @@ from services.core.messages import (
     Leg,
     Message,
     OpenAccount,
+    Posted,
     Withdraw,
     WithdrawalPaid,
     WithdrawalRequested,
@@ -55,16 +56,23 @@ def check_key(account: Account, opening: OpenAccount) -> Refusal | None:
 
 
 def process_deposit(state: State, credited: DepositCredited) -> list[Message]:
-    """Take a credit, always; an unsettled debt of the subaccount is settled by it first (M-13)."""
-    subaccount = state.subaccount(credited.subaccount)
-    asset, amount = credited.asset, credited.amount
-    settled = min(amount, -subaccount.unsettled.get(asset, 0))
+    """Take a credit, always."""
+    return [
+        take_in(state, "deposit", credited.deposit_id, credited),
+        balance_changed(state.subaccount(credited.subaccount), credited.asset, "deposit"),
+    ]
+
+
+def take_in(state: State, kind: str, reference: int, credit: DepositCredited | WithdrawalReturned) -> Posted:
+    """Book money from settlement; an unsettled debt of the subaccount is settled by it first (M-13)."""
+    subaccount, asset, amount = credit.subaccount, credit.asset, credit.amount
+    settled = min(amount, -state.subaccount(subaccount).unsettled.get(asset, 0))
     legs: list[Leg] = [
         (Book.TRANSIT, SETTLEMENT, 0, asset, -amount),
-        (Book.UNSETTLED, subaccount.id, 0, asset, settled),
-        (Book.IDLE, subaccount.id, 0, asset, amount - settled),
+        (Book.UNSETTLED, subaccount, 0, asset, settled),
+        (Book.IDLE, subaccount, 0, asset, amount - settled),
     ]
-    return [post(state, "deposit", credited.deposit_id, legs), balance_changed(subaccount, asset, "deposit")]
+    return post(state, kind, reference, legs)
 
 
 def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:
@@ -83,8 +91,12 @@ def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:
     subaccount.withdrawal_ids += 1
     identity = subaccount.withdrawal_ids
     subaccount.withdrawals[identity] = header.command_id
+    legs: list[Leg] = [
+        (Book.IDLE, subaccount.id, 0, withdraw.asset, -withdraw.amount),
+        (Book.TRANSIT, SETTLEMENT, 0, withdraw.asset, withdraw.amount),
+    ]
     return [
-        move_out(state, subaccount.id, withdraw.asset, withdraw.amount, identity),
+        post(state, "withdrawal", identity, legs),
         balance_changed(subaccount, withdraw.asset, "withdrawal"),
         WithdrawalRequested(subaccount.id, withdraw.asset, withdraw.amount, identity, withdraw.address),
     ]
@@ -113,12 +125,6 @@ def available_amount(state: State, subaccount: Subaccount, asset: int) -> Amount
     return margin.withdrawable(now.idle, now.holds, now.profit, now.initial, now.notional)
 
 
-def move_out(state: State, subaccount: SubaccountId, asset: int, amount: Amount, identity: int) -> Message:
-    """Move money from a subaccount to settlement; a negative amount back."""
-    legs = [(Book.IDLE, subaccount, 0, asset, -amount), (Book.TRANSIT, SETTLEMENT, 0, asset, amount)]
-    return post(state, "withdrawal", identity, legs)
-
-
 def process_withdrawal_paid(state: State, paid: WithdrawalPaid) -> list[Message]:
     """Resolve the command: the money left the venue."""
     subaccount = state.subaccount(paid.subaccount)
@@ -132,7 +138,7 @@ def process_withdrawal_returned(state: State, returned: WithdrawalReturned) -> l
     command_id = subaccount.withdrawals.pop(returned.withdrawal_id)
     refusal = Refusal(Reason(returned.reason))
     return [
-        move_out(state, subaccount.id, returned.asset, -returned.amount, returned.withdrawal_id),
+        take_in(state, "withdrawal", returned.withdrawal_id, returned),
         balance_changed(subaccount, returned.asset, "withdrawal"),
         *state.commands.resolve(account_of(subaccount.id), command_id, refusal=refusal),
     ]
@@ -153,4 +159,5 @@ def process_funding(state: State, stepped: FundingStepped) -> list[Message]:
         legs = [(Book.IDLE, subaccount.id, 0, asset, -payment), (Book.CLEARING, 0, market.id, asset, payment)]
         events.append(post(state, "funding", stepped.step, legs))
         events.append(FundingPaid(subaccount.id, market.id, stepped.step, payment))
+        events.append(balance_changed(subaccount, asset, "funding"))
     return events

@@ -51,7 +51,10 @@ class NaiveBook:
         taker = Resting(order, (1 << 40) + self.orders, order.size)
         low, high = self.band()
         side = order.side
-        if side * order.price > side * (high if side > 0 else low):
+        edge = high if side > 0 else low
+        beyond = side * order.price > side * edge
+        limit = edge if beyond else order.price
+        if beyond and order.time_in_force != TimeInForce.IOC:
             return [("cancelled", taker.order_id, order.size, Reason.OUTSIDE_BAND)]
         if order.time_in_force == TimeInForce.POST_ONLY and self.best(side, order.price):
             return [("cancelled", taker.order_id, order.size, Reason.POST_ONLY_WOULD_TAKE)]
@@ -59,7 +62,7 @@ class NaiveBook:
         stopped: Reason | None = None
         while taker.remaining and stopped is None:
             closable = max(0, -side * self.sizes.get(order.subaccount, 0))
-            maker = self.best(side, order.price)
+            maker = self.best(side, limit)
             if order.reduce_only and closable == 0:
                 stopped = Reason.REDUCE_ONLY_NOT_REDUCED
             elif maker is None:

@@ -60,7 +60,7 @@ def test_the_ladder_of_a_listing_is_that_of_the_reasons() -> None:
     machine.tell(m.AssetListed(USDC))
     machine.tell(machine.commands.list_market())
     seen.append(reason_of(machine.tell(machine.commands.list_market(but(BTC, lot=0)))))
-    seen.append(reason_of(machine.tell(machine.commands.list_market(but(BTC, id=2, lot=0)))))
+    seen.append(reason_of(machine.tell(machine.commands.list_market(but(BTC, id=2, symbol="ETH_USDC_PERP", lot=0)))))
     assert seen == [
         Reason.UNAUTHORIZED,
         Reason.WINDOW_TOO_LONG,
@@ -71,11 +71,13 @@ def test_the_ladder_of_a_listing_is_that_of_the_reasons() -> None:
     assert seen == sorted(seen)
 
 
+OTHER = {"id": 2, "symbol": "ETH_USDC_PERP"}
 LISTINGS: list[tuple[str, Reason, int, dict[str, Any]]] = [
     ("unknown asset", Reason.UNKNOWN_ASSET, 0, {"id": 2, "settlement_asset": 9}),
-    ("a rule", Reason.INVALID_LISTING, 5, {"id": 2, "tick": 0}),
-    ("a matching partition that is not there", Reason.INVALID_LISTING, 16, {"id": 2, "matching_partition": 1}),
-    ("a funding partition that is not there", Reason.INVALID_LISTING, 16, {"id": 2, "funding_partition": 1}),
+    ("a rule", Reason.INVALID_LISTING, 5, {**OTHER, "tick": 0}),
+    ("a matching partition that is not there", Reason.INVALID_LISTING, 16, {**OTHER, "matching_partition": 1}),
+    ("a funding partition that is not there", Reason.INVALID_LISTING, 16, {**OTHER, "funding_partition": 1}),
+    ("the symbol of another", Reason.ALREADY_LISTED, 0, {"id": 2}),
     ("another listing", Reason.ALREADY_LISTED, 0, {"tick": 20}),
 ]
 
@@ -150,7 +152,15 @@ def test_prices_of_another_index_mark_nothing(funding: Driven) -> None:
 
 def test_a_market_with_more_decimals_than_prices(funding: Driven) -> None:
     fine = but(
-        BTC, id=2, price_decimals=10, size_decimals=0, tick=100, price_max=10**15, position_max=100, order_size_max=100
+        BTC,
+        id=2,
+        symbol="ETH_USDC_PERP",
+        price_decimals=10,
+        size_decimals=0,
+        tick=100,
+        price_max=10**15,
+        position_max=100,
+        order_size_max=100,
     )
     assert reason_of(funding.tell(funding.commands.list_market(fine))) is Reason.NONE
     assert (2, 8_000 * 10**10, 8_000 * 10**10) in the(m.MarksUpdated, observe(funding)).marks
@@ -183,7 +193,7 @@ def test_a_market_without_a_mark_pays_nothing(funding: Driven) -> None:
 
 
 def test_the_remainder_goes_to_the_next_step(funding: Driven) -> None:
-    fine = but(BTC, id=2, lot=1, tick=1, index="ETH_USD")
+    fine = but(BTC, id=2, symbol="ETH_USDC_PERP", lot=1, tick=1, index="ETH_USD")
     funding.tell(funding.commands.list_market(fine))
     observe(funding)
     funding.tell(m.PriceObserved("one", "ETH_USD", PRICE + 40 * 10**8, funding.now_ms))

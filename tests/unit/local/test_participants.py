@@ -41,7 +41,7 @@ async def test_a_maker_quotes_both_sides_on_tick_and_lot_and_one_side_at_its_lim
     assert all(Decimal(order.price) % view().tick == 0 for order in orders)
     assert all(Decimal(order.size) % view().lot == 0 for order in orders)
     assert len({order.client_id for order in orders}) == 6
-    full = await maker.decide(view(), account(size="80"))
+    full = await maker.decide(view(), account(size="400"))
     assert {command.place_order.side for command in full} == {2}
 
 

@@ -120,6 +120,16 @@ def test_the_band_at_the_door(matching: Driven, side: int, price: int, *, accept
     assert (len(only(m.OrderRested, events)) == 1) == accepted
 
 
+def test_an_ioc_beyond_the_band_trades_up_to_its_edge(matching: Driven) -> None:
+    """Risk may have admitted it at a mark that matching has not seen, or sees no more."""
+    matching.tell(order(ONE, -1, price=839_000))
+    matching.tell(order(ONE, -1, price=845_000))
+    events = matching.tell(order(TWO, 1, 2 * COIN, 850_000, TimeInForce.IOC))
+    assert [fill.price for fill in only(m.OrderFilled, events)] == [839_000, 839_000]
+    assert the(m.OrderCancelled, events).reason == Reason.IMMEDIATE_OR_CANCEL
+    assert matching.state.trading[1].book.asks.best() == 845_000
+
+
 def test_a_trade_at_the_makers_price_with_one_cash_for_both(matching: Driven) -> None:
     maker, taker = order(ONE, -1, price=MARK - 100), order(TWO, 1, COIN // 2)
     (rested, level) = matching.tell(maker)

@@ -157,11 +157,23 @@ def test_nothing_may_be_withdrawn_while_a_debt_is_unsettled() -> None:
     the(m.WithdrawalRequested, risk.tell(risk.commands.withdraw(ALICE, 400 * USD)))
     mark(risk, 630_000)
     close(risk, COIN, 630_000, 0)
-    risk.tell(m.DeficitUncovered(ALICE.subaccount, 1, 100 * USD, 1))
     risk.tell(m.WithdrawalReturned(ALICE.subaccount, 1, 400 * USD, 1, Reason.CUSTODY_SHORT))
+    risk.tell(m.DeficitUncovered(ALICE.subaccount, 1, 100 * USD, 1))
     assert risk.state.subaccounts[ALICE.subaccount].idle[1] == 400 * USD
     result = the(m.CommandResolved, risk.tell(risk.commands.withdraw(ALICE, 1)))
     assert (result.reason, result.limit) == (Reason.INSUFFICIENT_FUNDS, 0)
+
+
+def test_a_returned_withdrawal_settles_a_debt_first() -> None:
+    risk = long_risk(2_004)
+    risk.tell(m.AssetListed(USDC))
+    the(m.WithdrawalRequested, risk.tell(risk.commands.withdraw(ALICE, 400 * USD)))
+    mark(risk, 630_000)
+    close(risk, COIN, 630_000, 0)
+    risk.tell(m.DeficitUncovered(ALICE.subaccount, 1, 100 * USD, 1))
+    risk.tell(m.WithdrawalReturned(ALICE.subaccount, 1, 400 * USD, 1, Reason.CUSTODY_SHORT))
+    subaccount = risk.state.subaccounts[ALICE.subaccount]
+    assert (subaccount.idle[1], subaccount.unsettled[1]) == (300 * USD, 0)
 
 
 def test_a_step_is_no_larger_than_the_largest_order() -> None:

@@ -130,13 +130,14 @@ def test_a_profit_stays_and_a_loss_counts(risk: Driven) -> None:
 def test_funding_moves_idle_against_clearing(risk: Driven) -> None:
     bought(risk, COIN)
     before = idle(risk)
-    posted, paid = risk.tell(m.FundingStepped(1, 4, 7, 8, START_MS))
+    posted, paid, balance = risk.tell(m.FundingStepped(1, 4, 7, 8, START_MS))
     assert paid == m.FundingPaid(ALICE.subaccount, 1, 4, 70_000)
     assert isinstance(posted, m.Posted)
     assert posted.legs == [(m.Book.IDLE, ALICE.subaccount, 0, 1, -70_000), (m.Book.CLEARING, 0, 1, 1, 70_000)]
-    assert idle(risk) == before - 70_000
+    assert isinstance(balance, m.BalanceChanged)
+    assert idle(risk) == balance.idle == before - 70_000
     assert risk.tell(m.FundingStepped(1, 5, 0, 0, START_MS)) == []
-    (_, got) = risk.tell(m.FundingStepped(1, 6, -7, 8, START_MS))
+    (_, got, _) = risk.tell(m.FundingStepped(1, 6, -7, 8, START_MS))
     assert got == m.FundingPaid(ALICE.subaccount, 1, 6, -70_000)
 
 

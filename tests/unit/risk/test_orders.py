@@ -156,6 +156,21 @@ def filled(
     )
 
 
+def test_a_stale_mark_lets_positions_be_closed_and_none_be_opened() -> None:
+    risk = Driven("risk")
+    risk.tell(m.MarketListed(BTC))
+    risk.tell(m.SettlementMarked(1, MARK))
+    risk.tell(risk.commands.open(ALICE))
+    risk.tell(m.DepositCredited(ALICE.subaccount, 1, 5_000 * USD, 1))
+    risk.tell(risk.commands.place(ALICE, 1, COIN, MARK))
+    filled(risk, COIN)
+    risk.now_ms += BTC.price_stale_ms + 1
+    place = risk.commands.place
+    assert reason_of(risk.tell(place(ALICE, -1, 2 * COIN, MARK))) is Reason.NO_MARK
+    assert the(m.OrderAdmitted, risk.tell(place(ALICE, -1, COIN, MARK))).adds_risk is False
+    assert reason_of(risk.tell(place(ALICE, -1, COIN // 10, MARK))) is Reason.NO_MARK
+
+
 def test_the_ladder_of_a_liquidating_account() -> None:
     """Position limit, then liquidation, then margin."""
     market = but(BTC, position_max=2 * COIN, order_size_max=2 * COIN)
