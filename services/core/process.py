@@ -12,7 +12,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 import structlog
@@ -78,20 +79,20 @@ def tune_collector() -> None:
 async def serve(machine: Machine[S], make_services: MakeServices, settings: MachineSettings) -> None:
     """Host the partitions until SIGTERM or SIGINT."""
     stop = stop_on_signals()
-    home = open_home(settings)
-    partitions = await wait_for_inbox(home, machine.service, settings)
-    numbers = chosen(settings.partitions, partitions)
-    hosts = {number: new_host(machine, number, home, settings) for number in numbers}
-    server = open_server(settings, make_services(dict(hosts)))
-    metrics = open_metrics(settings.metrics, hosts.values())
-    await server.start()
-    log.info("started", grpc=server.address, metrics=metrics.address, partitions=list(hosts))
-    try:
-        await run_hosts(hosts.values(), server, stop)
-    finally:
-        await server.stop()
-        metrics.close()
-        await home.close()
+    async with opened_home(settings) as home:
+        partitions = await wait_for_inbox(home, machine.service, settings)
+        numbers = chosen(settings.partitions, partitions)
+        hosts = {number: new_host(machine, number, home, settings) for number in numbers}
+        server = open_server("VIGIL_GRPC", settings.grpc, make_services(dict(hosts)))
+        registry = CollectorRegistry()
+        registry.register(HostCollector(hosts.values()))
+        with open_metrics("VIGIL_METRICS", settings.metrics, registry) as metrics:
+            await server.start()
+            log.info("started", grpc=server.address, metrics=metrics.address, partitions=list(hosts))
+            try:
+                await run_hosts(hosts.values(), server, stop)
+            finally:
+                await server.stop()
     log.info("stopped")
 
 
@@ -101,6 +102,16 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+@asynccontextmanager
+async def opened_home(settings: Settings) -> AsyncIterator[Log]:
+    """The log that the settings name, for the length of a block; CannotStart when it cannot be opened."""
+    home = open_home(settings)
+    try:
+        yield home
+    finally:
+        await home.close()
 
 
 def open_home(settings: Settings) -> Log:
@@ -181,22 +192,20 @@ def new_host(machine: Machine[S], partition: int, home: Log, settings: MachineSe
     return MeasuredHost(Engine(machine, partition), home, snapshots, asyncio.ensure_future, pace)
 
 
-def open_server(settings: MachineSettings, services: list[Service]) -> RpcServer:
-    """Take the gRPC port."""
+def open_server(setting: str, address: str, services: list[Service]) -> RpcServer:
+    """Take the gRPC port that a setting names; CannotStart when somebody else has it."""
     try:
-        return RpcServer(RpcSettings(address=settings.grpc), services)
+        return RpcServer(RpcSettings(address=address), services)
     except RuntimeError as error:
-        raise CannotStart(f"VIGIL_GRPC: {settings.grpc}: {error}", EXIT_CONFIGURATION) from error
+        raise CannotStart(f"{setting}: {address}: {error}", EXIT_CONFIGURATION) from error
 
 
-def open_metrics(address: str, hosts: Iterable[MeasuredHost[Any]]) -> MetricsServer:
-    """Take the port of the metrics."""
-    registry = CollectorRegistry()
-    registry.register(HostCollector(hosts))
+def open_metrics(setting: str, address: str, registry: CollectorRegistry) -> MetricsServer:
+    """Take the port of the metrics that a setting names; CannotStart when somebody else has it."""
     try:
         return MetricsServer(address, registry)
     except OSError as error:
-        raise CannotStart(f"VIGIL_METRICS: {address}: {error}", EXIT_CONFIGURATION) from error
+        raise CannotStart(f"{setting}: {address}: {error}", EXIT_CONFIGURATION) from error
 
 
 async def run_hosts(hosts: Iterable[MeasuredHost[Any]], server: RpcServer, stop: asyncio.Event) -> None:

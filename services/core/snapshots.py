@@ -6,6 +6,7 @@ or foreign one is passed over with a warning; one of a newer version stops the s
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import Awaitable
 from hashlib import blake2b
@@ -19,6 +20,7 @@ VERSION = 1
 HASH_SIZE = 32
 HEADER_SIZE = len(MAGIC) + 2 + HASH_SIZE
 KEEP = 3
+PROBE = ".writable"
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +57,15 @@ class Folder:
     """A real folder as Disk; writes happen in a thread, so that the inbox goes on meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        """Use `path`, made if missing."""
+        """Use `path`, made if missing; raises OSError when nothing can be written there. A full disk is no reason not to start."""
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
+        try:
+            (path / PROBE).touch()
+            (path / PROBE).unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
 
     async def write(self, name: str, content: bytes) -> None:
         """Write a whole file and make it durable."""

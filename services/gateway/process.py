@@ -11,7 +11,7 @@ from services.core.process import (
     EXIT_UNREACHABLE,
     CannotStart,
     end_without_flushing,
-    open_home,
+    opened_home,
     stop_on_signals,
     wait_for_inbox,
 )
@@ -64,21 +64,19 @@ async def serve(settings: Environment) -> None:
     Raises   CannotStart
     """
     stop = stop_on_signals()
-    home = open_home(settings)
-    partitions = {service: await wait_for_inbox(home, service, settings) for service in ("risk", "matching")}
-    channels = open_channels(settings, partitions)
-    gateway = Gateway(home, Queries(channels), settings.gateway())
-    try:
-        await gateway.start()
-    except LogError as error:
-        raise CannotStart(str(error), EXIT_UNREACHABLE) from error
-    except RuntimeError as error:
-        raise CannotStart(f"VIGIL_GATEWAY_GRPC: {settings.gateway_grpc}: {error}", EXIT_CONFIGURATION) from error
-    await until(gateway, stop)
-    await gateway.stop()
-    for channel in gateway.queries.channels:
-        await channel.close()
-    await home.close()
+    async with opened_home(settings) as home:
+        partitions = {service: await wait_for_inbox(home, service, settings) for service in ("risk", "matching")}
+        gateway = Gateway(home, Queries(open_channels(settings, partitions)), settings.gateway())
+        try:
+            await gateway.start()
+        except LogError as error:
+            raise CannotStart(str(error), EXIT_UNREACHABLE) from error
+        except RuntimeError as error:
+            raise CannotStart(f"VIGIL_GATEWAY_GRPC: {settings.gateway_grpc}: {error}", EXIT_CONFIGURATION) from error
+        await until(gateway, stop)
+        await gateway.stop()
+        for channel in gateway.queries.channels:
+            await channel.close()
 
 
 async def until(gateway: Gateway, stop: asyncio.Event) -> None:

@@ -9,10 +9,16 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import Field, field_validator
 
 from services.core.log import LogError
-from services.core.process import CannotStart, end_without_flushing, open_home, stop_on_signals, wait_for_inbox
-from services.core.rpc import RpcServer, RpcSettings
-from services.core.settings import EXIT_CONFIGURATION, Settings
-from services.core.telemetry import MetricsServer
+from services.core.process import (
+    CannotStart,
+    end_without_flushing,
+    open_metrics,
+    open_server,
+    opened_home,
+    stop_on_signals,
+    wait_for_inbox,
+)
+from services.core.settings import EXIT_CONFIGURATION, Settings, check_address
 from services.oracle.path import Path, Played
 from services.oracle.publisher import Publisher
 from services.oracle.recorded import POINTS, BadRecording, read_recording
@@ -51,6 +57,13 @@ class OracleSettings(Settings):
             raise ValueError(f"one of {', '.join(SCENARIOS)}")
         return value
 
+    @field_validator("oracle_grpc", "oracle_metrics")
+    @classmethod
+    def address_is_well_formed(cls, value: str) -> str:
+        """Refuse what is no host:port."""
+        check_address(value)
+        return value
+
 
 def path_of(settings: OracleSettings) -> Path:
     """Return the path that the settings name; CannotStart when its file cannot be played."""
@@ -66,20 +79,19 @@ async def serve(settings: OracleSettings) -> None:
     """Look and publish until SIGTERM or SIGINT."""
     stop = stop_on_signals()
     path = path_of(settings)
-    home = open_home(settings)
-    partitions = await wait_for_inbox(home, "funding", settings)
-    played = Played(path, settings.oracle_begins_ms or home.now_ms(), settings.oracle_speed)
-    sources = declared_sources(settings.oracle_seed, settings.oracle_interval_ms)
-    publisher = Publisher(home, played, settings.oracle_index, sources, partitions)
-    server = RpcServer(RpcSettings(address=settings.oracle_grpc), [])
-    registry = CollectorRegistry()
-    counter = Counter("vigil_observations", "Prices that the sources saw", registry=registry)
-    with MetricsServer(settings.oracle_metrics, registry) as metrics:
-        await server.start()
-        log.info("started", grpc=server.address, metrics=metrics.address, begins_ms=played.begins_ms)
-        await publish_until(publisher, stop, counter)
-        await server.stop()
-    await home.close()
+    async with opened_home(settings) as home:
+        partitions = await wait_for_inbox(home, "funding", settings)
+        played = Played(path, settings.oracle_begins_ms or home.now_ms(), settings.oracle_speed)
+        sources = declared_sources(settings.oracle_seed, settings.oracle_interval_ms)
+        publisher = Publisher(home, played, settings.oracle_index, sources, partitions)
+        server = open_server("VIGIL_ORACLE_GRPC", settings.oracle_grpc, [])
+        registry = CollectorRegistry()
+        counter = Counter("vigil_observations", "Prices that the sources saw", registry=registry)
+        with open_metrics("VIGIL_ORACLE_METRICS", settings.oracle_metrics, registry) as metrics:
+            await server.start()
+            log.info("started", grpc=server.address, metrics=metrics.address, begins_ms=played.begins_ms)
+            await publish_until(publisher, stop, counter)
+            await server.stop()
 
 
 async def publish_until(publisher: Publisher, stop: asyncio.Event, counter: Counter) -> None:

@@ -13,10 +13,16 @@ from prometheus_client.registry import Collector
 from pydantic import field_validator
 
 from services.core.log import LogError
-from services.core.process import EXIT_UNREACHABLE, CannotStart, open_home, stop_on_signals, wait_for_topic
-from services.core.rpc import RpcServer, RpcSettings
+from services.core.process import (
+    EXIT_UNREACHABLE,
+    CannotStart,
+    open_metrics,
+    open_server,
+    opened_home,
+    stop_on_signals,
+    wait_for_topic,
+)
 from services.core.settings import EXIT_CONFIGURATION, Settings, check_address
-from services.core.telemetry import MetricsServer
 from services.settlement.ledger.api import services_of
 from services.settlement.ledger.queries import queries_of
 from services.settlement.ledger.reader import LEDGER, LedgerStopped, Stream, follow, open_streams
@@ -66,19 +72,18 @@ class StreamCollector(Collector):
 async def serve(settings: LedgerSettings) -> None:
     """Read and answer until SIGTERM or SIGINT; raises CannotStart, also when a stream turns out not to be true."""
     stop = stop_on_signals()
-    home = open_home(settings)
-    await wait_for_topic(home, f"{LEDGER}risk", settings)
-    with contextlib.closing(open_store(settings.ledger_file)) as store:
-        streams = await open_streams(home, store)
-        registry = CollectorRegistry()
-        registry.register(StreamCollector(streams))
-        server = RpcServer(RpcSettings(address=settings.ledger_grpc), services_of(queries_of(store)))
-        with MetricsServer(settings.ledger_metrics, registry) as metrics:
-            await server.start()
-            log.info("started", grpc=server.address, metrics=metrics.address, streams=len(streams))
-            await follow_until(streams, stop)
-            await server.stop()
-    await home.close()
+    async with opened_home(settings) as home:
+        await wait_for_topic(home, f"{LEDGER}risk", settings)
+        with contextlib.closing(open_store(settings.ledger_file)) as store:
+            streams = await open_streams(home, store)
+            registry = CollectorRegistry()
+            registry.register(StreamCollector(streams))
+            server = open_server("VIGIL_LEDGER_GRPC", settings.ledger_grpc, services_of(queries_of(store)))
+            with open_metrics("VIGIL_LEDGER_METRICS", settings.ledger_metrics, registry) as metrics:
+                await server.start()
+                log.info("started", grpc=server.address, metrics=metrics.address, streams=len(streams))
+                await follow_until(streams, stop)
+                await server.stop()
 
 
 def open_store(file: Path) -> Store:
