@@ -160,8 +160,6 @@ class Listed:
         """Symbol of a market."""
         return self.markets[market].symbol
 
-    # -- answers ------------------------------------------------------------------------------------------------------------
-
     def account(self, answer: pb.Account) -> AccountView:
         """State of an account."""
         subaccounts = answer.subaccounts

@@ -75,8 +75,6 @@ class Vigil:
         """Give up the connection."""
         await self.channel.close()
 
-    # -- commands -----------------------------------------------------------------------------------------------------------
-
     async def open_account(self) -> Result:
         """Open the account of the key; raises DefiniteReject or OutcomeUnknown, as every command does."""
         return await self.command(pb.Command(open_account=pb.OpenAccount()))
@@ -156,8 +154,6 @@ class Vigil:
         request = await self.query(command_of(ticket))
         return read_answer(ticket, await self.ask(self.trading.GetCommandResult, request))
 
-    # -- questions ----------------------------------------------------------------------------------------------------------
-
     async def account(self) -> AccountView:
         """Balances, positions, orders and margin of the key's account."""
         listed = await self.listed()
@@ -224,8 +220,6 @@ class Vigil:
         if self.key is None:
             raise DefiniteReject("UNKNOWN_KEY", "this client has no key; give it one to trade")
         return self.key
-
-    # -- streams ------------------------------------------------------------------------------------------------------------
 
     async def watch_trades(self, symbol: str, begun: asyncio.Event | None = None) -> AsyncIterator[Trade]:
         """Trades of a market from now on; `begun` is set when the stream has begun. Raises StreamEnded, as every stream does."""

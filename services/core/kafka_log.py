@@ -96,8 +96,6 @@ class KafkaLog:
         self.unacknowledged: set[asyncio.Future[None]] = set()
         self.closed = False
 
-    # -- connection -------------------------------------------------------------------------------------------------------
-
     async def connect(self) -> Clients:
         """Reach the cluster, once; LogError after bounded retries."""
         if self.closed:
@@ -166,8 +164,6 @@ class KafkaLog:
             f"Kafka at {self.bootstrap} failed {self.settings.attempts} times to {what}: {reason!r}"
         ) from reason
 
-    # -- topics -----------------------------------------------------------------------------------------------------------
-
     async def create(self, topics: dict[str, int], *, keep_times: bool = False) -> None:
         """Create missing topics, with everything said that a broker's defaults could say otherwise."""
         existing = await self.topics()
@@ -232,8 +228,6 @@ class KafkaLog:
             self.keeps_times[topic] = answer.resources[0][4][0][1] == "CreateTime"
         return self.keeps_times[topic]
 
-    # -- append -----------------------------------------------------------------------------------------------------------
-
     async def append(
         self, topic: str, partition: int, values: Sequence[bytes], at_ms: Sequence[Milliseconds] | None = None
     ) -> Pending:
@@ -293,8 +287,6 @@ class KafkaLog:
         for batch in sent:
             batch.add_done_callback(settle)
         return outcome
-
-    # -- read -------------------------------------------------------------------------------------------------------------
 
     async def read(self, topic: str, partition: int, offset: int, limit: int, wait_ms: int) -> list[LogRecord]:
         """Return what is there from `offset` on; wait for the first record at most `wait_ms`.
@@ -374,8 +366,6 @@ class KafkaLog:
         place = await self.place(topic, partition)
         ends = await self.attempt(f"find the end of {place}", lambda: clients.asker.end_offsets([place]))
         return int(ends[place])
-
-    # -- markers and the end ------------------------------------------------------------------------------------------------
 
     async def marker(self, machine: str) -> int:
         """Last marker, 0 for none."""

@@ -147,8 +147,6 @@ class Gateway:
         if self.submitter.broken.done():
             self.submitter.broken.exception()
 
-    # -- what feeds say -----------------------------------------------------------------------------------------------------
-
     def take(self, event: FeedEvent) -> None:
         """Bring one feed record to the read models and to who follows it."""
         match event.topic:

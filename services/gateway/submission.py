@@ -147,8 +147,6 @@ class Submitter:
             return Units(asset=self.listings.asset_by_id(message.asset))
         return Units()
 
-    # -- there ------------------------------------------------------------------------------------------------------------
-
     async def append(self, submission: Submission) -> bool:
         """Append to each inbox in one piece; whether all is known to have landed. A failed append ends this gateway.
 
@@ -195,8 +193,6 @@ class Submitter:
         log.error("append_failed", error=str(error))
         if not self.broken.done():
             self.broken.set_exception(error if isinstance(error, AppendFailed) else AppendFailed(str(error)))
-
-    # -- and back -----------------------------------------------------------------------------------------------------------
 
     async def wait(self, submission: Submission) -> None:
         """Wait for all results, by feed and by asking, until the deadline."""

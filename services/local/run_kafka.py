@@ -142,9 +142,6 @@ async def broker_command(*arguments: str) -> None:
     log.info("broker", command=arguments[0], said=said.decode(errors="replace").strip())
 
 
-# -- the processes ----------------------------------------------------------------------------------------------------------
-
-
 def child(options: KafkaOptions, name: str, command: Iterable[str], environment: dict[str, str]) -> Child:
     """Child that is a Python module of ours."""
     return Child(name, [sys.executable, "-m", *command], environment, options.folder / "logs" / f"{name}.log")
@@ -211,9 +208,6 @@ def begins_ms(folder: Path) -> int:
     if not file.exists():
         file.write_text(json.dumps({"begins_ms": wall_clock_ms()}) + "\n")
     return int(json.loads(file.read_text())["begins_ms"])
-
-
-# -- the window -------------------------------------------------------------------------------------------------------------
 
 
 def sources(options: KafkaOptions) -> Sources:

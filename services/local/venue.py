@@ -130,9 +130,6 @@ class Venue:
     """(group, asset, amount)."""
 
 
-# -- reading the file -------------------------------------------------------------------------------------------------------
-
-
 def read_venue(path: Path = MARKETS_FILE, partitions: dict[str, int] | None = None) -> Venue:
     """Read a venue; `partitions` goes before what the file says.
 
@@ -223,9 +220,6 @@ def decimals_of(entry: MarketEntry, asset: Asset) -> dict[str, int]:
     fractions = [name for name in MarketEntry.model_fields if name.endswith(("_fraction", "_fee"))]
     parts = dict.fromkeys([*fractions, "band", "funding_rate_max", "interest_rate"], FRACTION_DECIMALS)
     return prices | sizes | parts | {"impact_notional": asset.decimals}
-
-
-# -- into the log -----------------------------------------------------------------------------------------------------------
 
 
 async def found(home: Log, venue: Venue) -> None:

@@ -90,8 +90,6 @@ class Window:
         self.seen = Seen()
         self.refreshed = monotonic()
 
-    # -- looking ------------------------------------------------------------------------------------------------------------
-
     async def refresh(self) -> None:
         """Ask everything once; what does not answer stays as it was."""
         with contextlib.suppress(ClientError, grpc.aio.AioRpcError):
@@ -136,8 +134,6 @@ class Window:
         self.seen.funds = [(one.group, listed.amount(one.asset, one.balance)) for one in funds.funds]
         trial = await self.ledger.GetTrialBalance(ledger_pb2.TrialBalanceQuery(), timeout=2)
         self.seen.entries, self.seen.balanced = trial.entry, trial.balanced
-
-    # -- listening ----------------------------------------------------------------------------------------------------------
 
     async def listen(self) -> None:
         """Follow trades and liquidations for ever; a stream that ends is begun again."""
@@ -206,9 +202,6 @@ def money(units: int) -> str:
 def clock_text(time_ms: int) -> str:
     """Time of day, UTC."""
     return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%H:%M:%S")
-
-
-# -- faces --------------------------------------------------------------------------------------------------------------------
 
 
 async def show(window: Window, *, headless: bool, speed: int) -> None:

@@ -131,7 +131,7 @@ class Workload:
     def observe(self, now_ms: int) -> list[tuple[str, int, bytes]]:
         """Move an index, sometimes far, and let its sources see it."""
         index = self.rng.choice(("BTC_USD", "ETH_USD"))
-        move = self.rng.choice((-30, -12, -5, -2, -1, 1, 2, 5, 12, 25))
+        move = self.rng.choice((-45, -25, -8, -2, -1, 1, 2, 8, 20, 40))
         self.prices[index] = max(UNIT, self.prices[index] * (1_000 + move) // 1_000)
         observed = [
             m.PriceObserved(source, index, self.prices[index] + noise, now_ms)
@@ -178,7 +178,7 @@ class Workload:
         price = fair * (1_000 + self.rng.randint(-15, 15)) // 1_000
         price = 0 if time_in_force == m.TimeInForce.IOC and self.rng.random() < 0.5 else price - price % row.tick
         scale = 1 if row.id == 1 else 40
-        size = self.rng.randint(1, 200) * row.lot * scale
+        size = self.rng.randint(1, 500) * row.lot * scale
         client_id = client.commands + 1
         if self.rng.random() < 0.03:
             size += 1

@@ -75,7 +75,7 @@ class Plan:
         """Return the plan of a seed."""
         rng = random.Random(seed)
         plan = Plan(
-            seed, shards=rng.choice((1, 4)), markers=rng.random() < 0.85, commands=rng.choice((100, 100, 150, 300))
+            seed, shards=rng.choice((1, 4)), markers=rng.random() < 0.85, commands=rng.choice((100, 100, 150, 300, 500))
         )
         for name, value in changes.items():
             setattr(plan, name, value)
@@ -424,7 +424,9 @@ class World:
         """Every host, whatever it went through, has the very state of the machine that never crashed."""
         for seat in self.seats:
             state = self.hosts[id(seat.processes[0])].engine.snapshot()
-            law(state == self.laws.shadows[seat.service, seat.partition].engine.snapshot(), f"{seat.name} has its state")
+            law(
+                state == self.laws.shadows[seat.service, seat.partition].engine.snapshot(), f"{seat.name} has its state"
+            )
 
     def judge_public(self) -> None:
         """Feeds and ledgers, repeats dropped, are what the shadows said, in order."""

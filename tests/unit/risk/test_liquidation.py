@@ -270,9 +270,6 @@ def test_stale_marks_liquidate_nobody() -> None:
     the(m.LiquidationStarted, mark(risk, 779_490))
 
 
-# -- over all machines --------------------------------------------------------------------------------------------------
-
-
 def crash(fund: int, bid: int) -> Exchange:
     """Alice long 1 BTC with 404 USDC, the price falls to 7,500, Carol bids there, the fund has so many USDC."""
     exchange = trading((ALICE, 404), (BOB, 10_000), (CAROL, 10_000))

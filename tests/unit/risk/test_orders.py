@@ -295,9 +295,6 @@ def test_a_retry_changes_nothing(risk: Driven) -> None:
     assert risk.tell(command) == []
 
 
-# -- matching's answers -------------------------------------------------------------------------------------------------
-
-
 def test_a_resting_order_is_answered_with_its_id(exchange: Exchange) -> None:
     events = exchange.place(ALICE, 1, COIN, MARK - 10, client_id=3)
     result = the(m.CommandResolved, events)
