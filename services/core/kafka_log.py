@@ -170,11 +170,10 @@ class KafkaLog:
         missing = {topic: count for topic, count in topics.items() if topic not in existing}
         wanted = {name: (count, configuration(name, keep_times)) for name, count in missing.items()}
         await self.make(wanted, self.settings.replicas)
-        existing = await self.topics()
         for topic, count in topics.items():
-            if existing.get(topic) != count:
+            if self.counts.get(topic) != count:
                 raise LogError(
-                    f"topic {topic} has {existing.get(topic)} partitions, not {count}: start a new generation"
+                    f"topic {topic} has {self.counts.get(topic)} partitions, not {count}: start a new generation"
                 )
 
     async def make(self, topics: dict[str, tuple[int, dict[str, str]]], copies: int) -> None:
@@ -197,16 +196,17 @@ class KafkaLog:
             while not all(is_led(topic) for topic in found):
                 await asyncio.sleep(0.01)
                 found = await clients.admin.describe_topics(list(topics))
+            self.counts |= {topic["topic"]: len(topic["partitions"]) for topic in found}
 
         await self.attempt(f"create topics {', '.join(topics)}", created)
         await self.attempt(f"elect leaders of {', '.join(topics)}", led)
 
     async def topics(self) -> dict[str, int]:
-        """Topics with their numbers of partitions; without markers and the broker's own."""
+        """Topics with their numbers of partitions, but markers and the broker's own; what one broker knew, the next may not know yet."""
         clients = await self.connect()
         found = await self.attempt("list topics", clients.admin.describe_topics)
-        self.counts = {topic["topic"]: len(topic["partitions"]) for topic in found}
-        self.copies = max(len(place["replicas"]) for topic in found for place in topic["partitions"]) if found else 1
+        self.counts |= {topic["topic"]: len(topic["partitions"]) for topic in found}
+        self.copies = max([self.copies, *(len(place["replicas"]) for topic in found for place in topic["partitions"])])
         return {name: count for name, count in self.counts.items() if not name.startswith(("__", MARKERS))}
 
     async def place(self, topic: str, partition: int) -> TopicPartition:
@@ -401,7 +401,6 @@ class KafkaLog:
                 "message.timestamp.type": "LogAppendTime",
             }
             await self.make({topic: (1, small)}, self.copies)
-            await self.topics()
         return topic
 
     async def close(self) -> None:
