@@ -23,7 +23,7 @@ from tests.kafka.processes import ROOT, Process, own_environment, python, wait_u
 
 pytestmark = pytest.mark.slow
 ALL = (*SERVICES, "gateway", "oracle", "settlement.ledger")
-AT_ONCE = 3
+AT_ONCE = 4
 PATIENCE = {"VIGIL_START_SECONDS_MAX": "6"}
 ATTEMPTS = 2
 """Of a service that is given six seconds."""
@@ -80,9 +80,6 @@ def judge(ends: Mapping[str, Ended], code: int, *words: str) -> None:
         assert [word for word in words if word not in end.last] == [], (name, end.last)
 
 
-# -- settings ---------------------------------------------------------------------------------------------------------------
-
-
 async def test_wrong_settings_name_their_fields() -> None:
     wrong = {"VIGIL_KAFKA": "nowhere", "VIGIL_TICKMS": "5", "VIGIL_LOG_LEVEL": "loud"}
     for name, end in (await each(ALL, wrong)).items():
@@ -111,9 +108,6 @@ async def test_a_wrong_setting_of_one_service_is_named(service: str, setting: st
 async def test_a_log_has_exactly_one_home() -> None:
     for homes in ({}, {"VIGIL_KAFKA": "127.0.0.1:1", "VIGIL_LOG_FILE": "log.sqlite"}):
         judge(await each(["risk", "gateway"], homes), EXIT_CONFIGURATION, "name exactly one home of the log")
-
-
-# -- the log ----------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_broker_out_of_reach_is_tried_a_few_times_and_named() -> None:
@@ -145,9 +139,6 @@ async def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     file = str(tmp_path / "file" / "log.sqlite")
     judge(await each(ALL, {"VIGIL_LOG_FILE": file}), EXIT_UNREACHABLE, str(tmp_path / "file"), "not writable")
-
-
-# -- snapshots, ledger and ports of a founded venue -------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -54,8 +54,6 @@ class Venue:
         self.services |= {"ledger": self.ledger(), "oracle": self.oracle()}
         self.twins: list[Process] = []
 
-    # -- the processes ------------------------------------------------------------------------------------------------------
-
     def process(self, name: str, module: str, grpc: str, health: list[str], environment: dict[str, str]) -> Process:
         """A service of this venue."""
         common = {"VIGIL_KAFKA": self.cluster.bootstrap, "VIGIL_START_SECONDS_MAX": "120"}
@@ -108,10 +106,10 @@ class Venue:
         await twin.wait_until_healthy()
         return twin
 
-    # -- all of it ----------------------------------------------------------------------------------------------------------
-
     async def start(self) -> None:
         """Start whatever does not run, in no order, as a cluster manager would; returns when all of it serves."""
+        if all(service.runs for service in self.services.values()):
+            return
         founding = await self.init_venue()
         for service in self.services.values():
             if not service.runs:
