@@ -122,8 +122,6 @@ class Checker:
         assert not any(self.verdict.funding.values()), f"funding paid = received: {self.verdict.funding}"
         return self.verdict
 
-    # -- shadows ------------------------------------------------------------------------------------------------------------
-
     def replay(self, shadow: Shadow, service: str, partition: int) -> Shadow:
         """Read an inbox from its start, and compare with each snapshot when its place is reached."""
         engine = shadow.engine
@@ -144,8 +142,6 @@ class Checker:
         if body is not None:
             assert body == engine.snapshot(), f"the snapshot of {engine.name} at {position} is another state"
             self.verdict.snapshots += 1
-
-    # -- topics -------------------------------------------------------------------------------------------------------------
 
     def judge_topic(self, place: Place, records: Sequence[LogRecord]) -> None:
         """Of each machine: in order, nothing lost, nothing twice, the bytes that its shadow says."""
@@ -195,8 +191,6 @@ class Checker:
             inside = sum(peer.seq for peer in spine.received.values())
             assert counters.before_genesis == 0, f"{name} was told something before its Genesis"
             assert counters.applied == outside + inside, f"{name} applied something twice"
-
-    # -- laws of the whole venue --------------------------------------------------------------------------------------------
 
     def fold(self) -> None:
         """Count what the shadows say."""
@@ -300,8 +294,6 @@ class Checker:
         """States of a service's shadows."""
         return [one.engine.state for one in self.shadows.values() if one.engine.machine.service == service]
 
-    # -- the ledger ---------------------------------------------------------------------------------------------------------
-
     async def judge_ledger(self, file: Path) -> None:
         """The ledger reader balances, knows every balance, and the ledger process has read the same."""
         store = Store(":memory:")
@@ -318,8 +310,6 @@ class Checker:
         kept = open_queries(file)
         assert kept.trial_balance().lines == trial.lines, "the ledger process has the same books"
         kept.database.close()
-
-    # -- clients ------------------------------------------------------------------------------------------------------------
 
     def judge_clients(self, lines: Sequence[Line]) -> None:
         """What each client was told is what the logs say."""

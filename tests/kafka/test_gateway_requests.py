@@ -204,9 +204,6 @@ def judge_effects(verdict: Verdict, customer: Customer) -> None:
         assert done[name] <= effects <= done[name] + refused[name], (name, effects, customer.lines)
 
 
-# -- a killed gateway -------------------------------------------------------------------------------------------------------
-
-
 async def submit_many(customer: Customer, answered: list[Result]) -> list[tuple[pb.Command, Result]]:
     """Send many frames at once through the first gateway, once each; what it does not answer stays UNKNOWN."""
     chance = random.Random(customer.key.account)

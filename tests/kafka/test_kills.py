@@ -66,7 +66,7 @@ async def test_two_instances_of_every_partition_do_no_harm(venue: Venue) -> None
 
 
 async def test_the_broker_may_be_killed_and_restarted_under_load(venue: Venue) -> None:
-    async with judged_load(venue, seed=3) as load:
+    async with judged_load(venue, seed=3):
         await asyncio.to_thread(venue.cluster.kill, 1)
         await asyncio.to_thread(venue.cluster.restart, 1)
 
