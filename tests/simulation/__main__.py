@@ -2,10 +2,13 @@
 
 import argparse
 import itertools
+import logging
 import sys
 import time
 from collections import Counter
 from dataclasses import replace
+
+import structlog
 
 from tests.simulation.world import FAULTS, Plan, World
 
@@ -73,6 +76,7 @@ def candidates(plan: Plan) -> list[Plan]:
 
 def main() -> int:
     """Run seeds one after the other."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     options = parse()
     seeds = itertools.count(options.seed) if options.soak else range(options.seed, options.seed + options.seeds)
     totals: Counter[str] = Counter()

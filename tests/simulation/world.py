@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import structlog
 
 from services.core.host import Host, HostSettings
 from services.core.log import AppendFailed
@@ -52,8 +51,6 @@ FAULTS = (
 )
 HOUR_MS = 3_600_000
 WARM_UP = 20
-
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 
 @dataclass
