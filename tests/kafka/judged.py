@@ -4,15 +4,15 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from tests.kafka.checker import Checker, Verdict
-from tests.kafka.load import Line, Load
+from tests.kafka.load import TRADERS, Line, Load
 from tests.kafka.venue import Venue
 
 
 @contextlib.asynccontextmanager
-async def judged_load(venue: Venue, seed: int) -> AsyncIterator[Load]:
+async def judged_load(venue: Venue, seed: int, traders: int = TRADERS) -> AsyncIterator[Load]:
     """Traders trade during the block; then everybody learns what became of everything, all stops, and the checker reads."""
     await venue.start()
-    load = Load(venue, seed)
+    load = Load(venue, seed, traders)
     load.start()
     try:
         await load.goes_on()

@@ -146,14 +146,15 @@ CHARACTERS = (make, gamble, pay)
 class Load:
     """All traders at once, spread over the gateways."""
 
-    def __init__(self, venue: Venue, seed: int) -> None:
+    def __init__(self, venue: Venue, seed: int, traders: int = TRADERS) -> None:
+        self.venue = venue
         self.journal = Journal()
         self.stopping = asyncio.Event()
         addresses = [venue.addresses[name] for name in venue.gateways]
         chance = random.Random(seed)
         self.clients = [
             Vigil(addresses[number % len(addresses)], SigningKey(chance.randbytes(32)), window_ms=WINDOW_MS, pace=PACE)
-            for number in range(TRADERS)
+            for number in range(traders)
         ]
         self.traders = [
             Trader(client, CHARACTERS[number % len(CHARACTERS)], chance.getrandbits(32))
@@ -170,6 +171,7 @@ class Load:
         wanted = self.done() + commands
 
         async def reached() -> bool:
+            self.venue.check()
             for task in self.tasks:
                 if task.done():
                     task.result()

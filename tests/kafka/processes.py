@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOK_SECONDS = 0.05
 STOP_SECONDS_MAX = 60.0
 START_SECONDS_MAX = 120.0
+STOPPED = "partition_stopped"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 LIKE_A_CRASH = (EXIT_APPEND_FAILED, -signal.SIGKILL)
 
@@ -66,6 +67,7 @@ class Process:
         self.wanted = False
         self.starts = 0
         self.exits: list[int] = []
+        self.read_to = 0
 
     @property
     def log_file(self) -> Path:
@@ -137,9 +139,15 @@ class Process:
         await wait_until(begun, f"{self.name} begins again")
 
     def check(self) -> None:
-        """Raise what its keeper failed with."""
+        """Raise what its keeper failed with; a stopped partition is a failure, too."""
         if self.keeper is not None and self.keeper.done():
             self.keeper.result()
+        with self.log_file.open(errors="replace") as file:
+            file.seek(self.read_to)
+            new = [line for line in file.read().splitlines() if STOPPED in line]
+            self.read_to = file.tell()
+        if new:
+            raise ProcessFailed(f"{self.name} stopped a partition: {new[0]}")
 
     async def is_healthy(self) -> bool:
         """Whether it says of everything it serves that it does; raises ProcessFailed when it ended for good."""

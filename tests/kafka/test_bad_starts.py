@@ -19,7 +19,7 @@ from services.core.snapshots import MAGIC, VERSION
 from services.core.sqlite_log import SqliteLog
 from services.core.topics import SERVICES, inbox
 from services.local.venue import append, found, read_venue
-from tests.kafka.processes import ROOT, Process, own_environment, python, wait_until
+from tests.kafka.processes import ROOT, Process, ProcessFailed, own_environment, python, wait_until
 
 pytestmark = pytest.mark.slow
 ALL = (*SERVICES, "gateway", "oracle", "settlement.ledger")
@@ -250,13 +250,15 @@ async def test_a_record_that_cannot_be_read_stops_the_partition_and_says_where(l
     await fund.start()
 
     async def has_stopped() -> bool:
-        fund.check()
         return "partition_stopped" in fund.log_file.read_text()
+
+    await wait_until(has_stopped, "the partition stops")
+    with pytest.raises(ProcessFailed, match="stopped a partition"):
+        fund.check()
 
     async def is_not_healthy() -> bool:
         return not await fund.is_healthy()
 
-    await wait_until(has_stopped, "the partition stops")
     await wait_until(is_not_healthy, "its health says so")
     await fund.stop()
     (line,) = [json.loads(line) for line in fund.log_file.read_text().splitlines() if "partition_stopped" in line]

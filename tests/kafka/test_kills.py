@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from services.core.topics import SERVICES
 from tests.kafka.judged import judged_load
+from tests.kafka.processes import wait_until
 from tests.kafka.venue import Venue, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -69,13 +70,14 @@ async def test_the_broker_may_be_killed_and_restarted_under_load(venue: Venue) -
     async with judged_load(venue, seed=3):
         await asyncio.to_thread(venue.cluster.kill, 1)
         await asyncio.to_thread(venue.cluster.restart, 1)
+        await wait_until(venue.has_paid_funding, "a minute of trading ends with a funding step")
 
 
 async def test_one_of_three_brokers_may_be_killed(tmp_path_factory: pytest.TempPathFactory, kafka_tools: None) -> None:
     del kafka_tools
     async with (
         running(tmp_path_factory.mktemp("venue") / "three-brokers", brokers=3, gateways=1) as venue,
-        judged_load(venue, seed=4) as load,
+        judged_load(venue, seed=4, traders=5) as load,
     ):
         await asyncio.to_thread(venue.cluster.kill, 2)
         await load.goes_on(100)

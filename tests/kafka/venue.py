@@ -16,6 +16,7 @@ from services.core.topics import SERVICES, all_topics, inbox
 from services.local.venue import MARKETS_FILE
 from services.settlement.ledger.queries import open_queries
 from tests.kafka.processes import ROOT, Process, own_environment, python, wait_until
+from vigil.v1 import feeds_pb2
 
 HOST = "127.0.0.1"
 SHARDS = 2
@@ -143,6 +144,23 @@ class Venue:
         """Stop those of these that run."""
         running = [self.services[name] for name in names if self.services[name].runs]
         await asyncio.gather(*(service.stop() for service in running))
+
+    def check(self) -> None:
+        """Raise what one of the services failed with."""
+        for service in self.services.values():
+            if service.runs:
+                service.check()
+
+    async def has_paid_funding(self) -> bool:
+        """Whether the accounts have gone through a funding step."""
+        for partition in range(self.partitions["risk"]):
+            end, offset = await self.home.end("feed.account", partition), 0
+            while offset < end:
+                records = await self.home.read("feed.account", partition, offset, 5_000, 1_000)
+                if any(feeds_pb2.FeedRecord.FromString(record.value).HasField("funding_paid") for record in records):
+                    return True
+                offset += len(records)
+        return False
 
     async def is_quiet(self) -> bool:
         """Whether nothing is under way between the machines that run: all they have not answered are their own Ticks."""
