@@ -9,7 +9,7 @@ from enum import IntEnum
 from heapq import heappop, heappush
 
 from services.core.fixed import AccountId, Milliseconds
-from services.core.messages import CommandHeader, CommandId, CommandResolved, Outcome
+from services.core.messages import CommandHeader, CommandId, CommandResolved, Genesis, Outcome
 from services.core.reasons import Reason, Refusal
 
 WINDOW_MAX_MS = 60_000
@@ -30,6 +30,21 @@ class Commands:
 
     results: dict[AccountId, dict[CommandId, CommandResolved | None]] = field(default_factory=dict)
     expiry: list[tuple[Milliseconds, AccountId, CommandId]] = field(default_factory=list)
+
+    def take(
+        self, header: CommandHeader, refusal: Refusal | None, now_ms: Milliseconds
+    ) -> list[CommandResolved] | None:
+        """Take a command up, once: None says go on, and its id is pending from now.
+
+        An id seen before is answered with nothing, for nothing happens again; a `refusal` of the request itself (who asks, when) is
+        answered, but is no result of the id and is not remembered.
+        """
+        if self.seen(header):
+            return []
+        if refusal is not None:
+            return [resolved(header.account, header.command_id, refusal)]
+        self.begin(header, now_ms)
+        return None
 
     def seen(self, header: CommandHeader) -> bool:
         """Whether the id was used already: then nothing happens again."""
@@ -107,3 +122,10 @@ def check_window(header: CommandHeader, now_ms: Milliseconds) -> Refusal | None:
     if abs(now_ms - header.timestamp_ms) > header.window_ms:
         return Refusal(Reason.OUTSIDE_WINDOW, header.window_ms)
     return None
+
+
+def check_admin(header: CommandHeader, genesis: Genesis | None, now_ms: Milliseconds) -> Refusal | None:
+    """Refuse what no admin of the venue sent, or not now."""
+    if genesis is None or header.account != 0 or header.key_id not in genesis.admin_keys:
+        return Refusal(Reason.UNAUTHORIZED)
+    return check_window(header, now_ms)

@@ -3,14 +3,13 @@
 from enum import IntEnum
 from typing import TypeAlias
 
-from services.core.commands import check_window, resolved
+from services.core.commands import check_admin
 from services.core.contracts import notional
 from services.core.fixed import INDEX_DECIMALS, LATE_MS, LIMIT, Milliseconds, Price, div_floor, unexpected
 from services.core.markets import Market, check_market
 from services.core.messages import (
     AssetListed,
     BookSampled,
-    CommandHeader,
     CommandResolved,
     FundingStepped,
     ListMarket,
@@ -68,12 +67,9 @@ def fire(state: State, timer: Timer) -> list[Message]:
 def process_list_market(state: State, listing: ListMarket) -> list[Message]:
     """List a market and begin its stream; the same again changes nothing."""
     header, market = listing.header, listing.market
-    if state.commands.seen(header):
-        return []
-    refusal = check_admin(state, header)
-    if refusal is not None:
-        return [resolved(header.account, header.command_id, refusal)]
-    state.commands.begin(header, state.now_ms)
+    answer = state.commands.take(header, check_admin(header, state.genesis, state.now_ms), state.now_ms)
+    if answer is not None:
+        return [*answer]
     known = state.markets.get(market.id)
     refusal = check_listing(state, market, known)
     done = state.commands.resolve(header.account, header.command_id, refusal=refusal)
@@ -83,14 +79,6 @@ def process_list_market(state: State, listing: ListMarket) -> list[Message]:
     state.funding[market.id] = MarketFunding()
     state.timers.arm(next_multiple(state.now_ms, market.funding_interval_ms), TimerKind.FUNDING, market.id)
     return [MarketListed(market), *done]
-
-
-def check_admin(state: State, header: CommandHeader) -> Refusal | None:
-    """Refuse what no admin of the venue sent, or not now."""
-    admins = state.genesis.admin_keys if state.genesis is not None else []
-    if header.account != 0 or header.key_id not in admins:
-        return Refusal(Reason.UNAUTHORIZED)
-    return check_window(header, state.now_ms)
 
 
 def check_listing(state: State, market: Market, known: Market | None) -> Refusal | None:

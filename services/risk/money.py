@@ -1,6 +1,6 @@
 """Accounts opened, money in and out, funding payments."""
 
-from services.core.commands import check_window, resolved
+from services.core.commands import check_window
 from services.core.fixed import LIMIT, Amount, account_of, div_exact
 from services.core.keys import account_of_key, key_id
 from services.core.messages import (
@@ -31,13 +31,12 @@ SETTLEMENT = machine_number("settlement")
 def process_open(state: State, opening: OpenAccount) -> list[Message]:
     """Open an account by its first key; the same key again changes nothing."""
     header = opening.header
-    if state.commands.seen(header):
-        return []
     account = state.accounts.get(header.account, Account(header.account))
-    refusal = check_key(account, opening) or check_window(header, state.now_ms)
-    if refusal is not None:
-        return [resolved(header.account, header.command_id, refusal)]
-    state.commands.begin(header, state.now_ms)
+    answer = state.commands.take(
+        header, check_key(account, opening) or check_window(header, state.now_ms), state.now_ms
+    )
+    if answer is not None:
+        return [*answer]
     state.accounts[account.id] = account
     fresh = header.key_id not in account.keys
     account.keys[header.key_id] = opening.key
@@ -78,12 +77,9 @@ def take_in(state: State, kind: str, reference: int, credit: DepositCredited | W
 def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:
     """Debit a withdrawal and ask settlement to pay it; its result is settlement's."""
     header = withdraw.header
-    if state.commands.seen(header):
-        return []
-    refusal = check_header(state, header, withdraw.subaccount)
-    if refusal is not None:
-        return [resolved(header.account, header.command_id, refusal)]
-    state.commands.begin(header, state.now_ms)
+    answer = state.commands.take(header, check_header(state, header, withdraw.subaccount), state.now_ms)
+    if answer is not None:
+        return [*answer]
     refusal = check_withdrawal(state, withdraw)
     if refusal is not None:
         return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]

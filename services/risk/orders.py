@@ -1,6 +1,6 @@
 """Commands about orders: who may ask, what the market trades, and admission as in M-4."""
 
-from services.core.commands import check_window, resolved
+from services.core.commands import check_window
 from services.core.fixed import SUBACCOUNTS, Price, Size, account_of
 from services.core.markets import Market
 from services.core.messages import (
@@ -42,12 +42,9 @@ def check_header(state: State, header: CommandHeader, subaccount: int) -> Refusa
 def process_place(state: State, place: PlaceOrder) -> list[Message]:
     """Admit an order and pass it to its market, or refuse it with a reason."""
     header = place.header
-    if state.commands.seen(header):
-        return []
-    refusal = check_header(state, header, place.subaccount)
-    if refusal is not None:
-        return [resolved(header.account, header.command_id, refusal)]
-    state.commands.begin(header, state.now_ms)
+    answer = state.commands.take(header, check_header(state, header, place.subaccount), state.now_ms)
+    if answer is not None:
+        return [*answer]
     market = state.markets.get(place.market)
     refusal = Refusal(Reason.UNKNOWN_MARKET) if market is None else check_terms(state, market, place)
     if refusal is not None or market is None:
@@ -185,12 +182,9 @@ def admit(
 def process_cancel(state: State, cancel: CancelOrder) -> list[Message]:
     """Pass a cancel on; it takes the order's own road, so it never overtakes it."""
     header = cancel.header
-    if state.commands.seen(header):
-        return []
-    refusal = check_header(state, header, cancel.subaccount)
-    if refusal is not None:
-        return [resolved(header.account, header.command_id, refusal)]
-    state.commands.begin(header, state.now_ms)
+    answer = state.commands.take(header, check_header(state, header, cancel.subaccount), state.now_ms)
+    if answer is not None:
+        return [*answer]
     order = find_order(state, cancel)
     if order is None:
         refusal = Refusal(Reason.ORDER_NOT_OPEN if cancel.market in state.markets else Reason.UNKNOWN_MARKET)

@@ -8,5 +8,5 @@ State       assets, custody per asset, transit books, commands seen
 Invariants  custody >= 0; outside + transit sum to zero per asset (M-1); every command is resolved once
 Source      M-1, M-7 (settlement pays out no more than custody holds)
 
-Its `ledger` is a reader of every ledger topic, not a machine: see ledger.py.
+Its `ledger` is a reader of every ledger topic, not a machine: see ledger/.
 """

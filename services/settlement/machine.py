@@ -3,13 +3,12 @@
 from typing import TypeAlias
 
 from services.core.books import balanced
-from services.core.commands import check_window, resolved
+from services.core.commands import check_admin, check_window
 from services.core.fixed import LIMIT, Amount, AssetId, account_of, unexpected
 from services.core.markets import Asset
 from services.core.messages import (
     AssetListed,
     Book,
-    CommandHeader,
     CommandResolved,
     ContributeToFund,
     DepositCredited,
@@ -65,12 +64,9 @@ def apply(state: State, record: Record) -> list[Message]:
 def process_deposit(state: State, deposit: FaucetDeposit) -> list[Message]:
     """Give a test venue's money to a subaccount."""
     header = deposit.header
-    if state.commands.seen(header):
-        return []
-    refusal = check_owner(deposit) or check_window(header, state.now_ms)
-    if refusal is not None:
-        return [resolved(header.account, header.command_id, refusal)]
-    state.commands.begin(header, state.now_ms)
+    answer = state.commands.take(header, check_owner(deposit) or check_window(header, state.now_ms), state.now_ms)
+    if answer is not None:
+        return [*answer]
     refusal = check_deposit(state, deposit)
     if refusal is not None:
         return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
@@ -107,12 +103,9 @@ def check_room(state: State, asset: AssetId, amount: Amount) -> Refusal | None:
 def process_list_asset(state: State, listing: ListAsset) -> list[Message]:
     """List an asset and tell everybody; the same again changes nothing."""
     header = listing.header
-    if state.commands.seen(header):
-        return []
-    refusal = check_admin(state, header)
-    if refusal is not None:
-        return [resolved(header.account, header.command_id, refusal)]
-    state.commands.begin(header, state.now_ms)
+    answer = state.commands.take(header, check_admin(header, state.genesis, state.now_ms), state.now_ms)
+    if answer is not None:
+        return [*answer]
     known = state.assets.get(listing.asset.id)
     refusal = check_asset(listing.asset) if known is None else check_same(known, listing.asset)
     done = state.commands.resolve(header.account, header.command_id, refusal=refusal)
@@ -120,14 +113,6 @@ def process_list_asset(state: State, listing: ListAsset) -> list[Message]:
         return [*done]
     state.assets[listing.asset.id] = listing.asset
     return [AssetListed(listing.asset), *done]
-
-
-def check_admin(state: State, header: CommandHeader) -> Refusal | None:
-    """Refuse what no admin of the venue sent, or not now."""
-    admins = state.genesis.admin_keys if state.genesis is not None else []
-    if header.account != 0 or header.key_id not in admins:
-        return Refusal(Reason.UNAUTHORIZED)
-    return check_window(header, state.now_ms)
 
 
 def check_asset(asset: Asset) -> Refusal | None:
@@ -146,12 +131,9 @@ def check_same(known: Asset, asset: Asset) -> Refusal | None:
 def process_contribution(state: State, contribution: ContributeToFund) -> list[Message]:
     """Put the venue's own money into an insurance fund."""
     header = contribution.header
-    if state.commands.seen(header):
-        return []
-    refusal = check_admin(state, header)
-    if refusal is not None:
-        return [resolved(header.account, header.command_id, refusal)]
-    state.commands.begin(header, state.now_ms)
+    answer = state.commands.take(header, check_admin(header, state.genesis, state.now_ms), state.now_ms)
+    if answer is not None:
+        return [*answer]
     refusal = check_contribution(state, contribution)
     if refusal is not None:
         return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
