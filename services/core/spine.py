@@ -17,7 +17,7 @@ from services.core.feeds import encode_digest, encode_event
 from services.core.fixed import InvariantError, Milliseconds, account_of, invariant, slot_of
 from services.core.markets import Market
 from services.core.timers import Timer, Timers
-from services.core.topics import DIGESTS, SERVICES, Hop, Key, hops_from, inputs, topic_of
+from services.core.topics import DIGESTS, SERVICES, Hop, Key, hops_from, inputs, inputs_from_outside, topic_of
 
 DIGEST_SIZE = 16
 EMPTY = blake2b(digest_size=DIGEST_SIZE)
@@ -164,6 +164,7 @@ class Engine(Generic[S]):
         self.spine = Spine(self.name)
         self.counters = Counters()
         self.apply = machine.apply
+        self.from_outside = inputs_from_outside(machine.service)
         self.slices = machine.work is not no_work
         self.decode = msgspec.msgpack.Decoder(record_type(machine.service)).decode
         self.encode = msgspec.msgpack.Encoder().encode
@@ -218,6 +219,7 @@ class Engine(Generic[S]):
     def accept(self, record: m.Record, value: bytes) -> bool:
         """Whether the record is new: a machine's sequence goes up by one and its chain goes on; what comes from outside is not numbered."""
         if not record.source:
+            invariant(type(record.message) in self.from_outside, "what a machine says is numbered")
             return True
         peer = self.spine.received.get(record.source)
         if peer is None:

@@ -158,6 +158,13 @@ def inputs(service: str) -> tuple[type[m.Message], ...]:
     return tuple(row.message for row in ROUTES if any(hop.reader == service for hop in row.hops))
 
 
+def inputs_from_outside(service: str) -> tuple[type[m.Message], ...]:
+    """Return the messages that a service takes from writers that are no machines; all others come numbered."""
+    return tuple(
+        row.message for row in ROUTES if any(hop.reader == service and hop.writer in OUTSIDE for hop in row.hops)
+    )
+
+
 def hops_from(service: str) -> dict[type[m.Message], tuple[Hop, ...]]:
     """Hops of what a service writes, by message."""
     return {row.message: own for row in ROUTES if (own := tuple(hop for hop in row.hops if hop.writer == service))}

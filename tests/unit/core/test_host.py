@@ -214,7 +214,7 @@ def poisoned(world: World, kind: str) -> bytes:
     forked.record(deficit(99))
     forked.seq = world.risk.seq
     return {
-        "a bug": outside(deficit(9, group=BUG)),
+        "a bug": Sender("risk/9").record(deficit(9, group=BUG)),
         "undecodable": b"\xc1 nonsense",
         "of another inbox": outside(m.AccountOpened(1, 2)),
         "of a forked sender": forked.record(deficit(9)),
@@ -249,13 +249,14 @@ async def test_the_record_is_never_skipped(world: World, kind: str) -> None:
 
 
 async def test_others_go_on_when_one_stops(world: World) -> None:
-    await world.say(outside(deficit(1, group=BUG)))
-    await world.log.append(INBOX, 1, [outside(GENESIS), outside(deficit(1))])
+    await world.say(Sender("risk/9").record(deficit(1, group=BUG)))
+    other_risk = Sender("risk/9")
+    await world.log.append(INBOX, 1, [outside(GENESIS), other_risk.record(deficit(1))])
     stopped, other = world.host(), world.host(partition=1)
     await started(other)
     with pytest.raises(PartitionStopped, match="insurance_fund/0"):
         await stopped.run()
-    await world.log.append(INBOX, 1, [outside(deficit(2))])
+    await world.log.append(INBOX, 1, [other_risk.record(deficit(2))])
     await caught_up(other, world)
     assert other.query().answered == 2
 
@@ -384,7 +385,7 @@ async def test_records_put_off_the_tick(world: World) -> None:
 
 
 async def test_continue_comes_while_work_is_left_and_nothing_else_arrives(world: World) -> None:
-    await world.say(outside(deficit(1, 4, SLICES)))
+    await world.say(Sender("risk/9").record(deficit(1, 4, SLICES)))
     host = await started(world.host())
     while host.engine.state.slices or host.position < world.position():
         await host.turn()
