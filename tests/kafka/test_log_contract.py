@@ -51,9 +51,15 @@ async def test_topics_are_made_as_the_design_says(kafka: str) -> None:
 
 
 async def settings_of(log: KafkaLog, topic: str) -> dict[str, str]:
+    """Settings of a topic, asked until the broker that answers knows it."""
     clients = await log.connect()
-    (answer,) = await clients.admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    return {entry[0]: entry[1] for entry in answer.resources[0][4]}
+    async with asyncio.timeout(30):
+        while True:
+            (answer,) = await clients.admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+            settings = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+            if settings:
+                return settings
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
