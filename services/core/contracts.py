@@ -23,7 +23,7 @@ def cash_flow(market: Market, size: Size, price: Price) -> Amount:
 
     Units    settlement units, signed; the counterparty books the same integer with the opposite sign
     Rounds   never (linear)
-    Source   M-2, row 'linear perpetual'
+    Source   M-2, rows 'spot' and 'linear perpetual'
     """
     paid = notional(market, size, price)
     return -paid if size > 0 else paid
@@ -37,6 +37,17 @@ def value(market: Market, size: Size, mark_price: Price) -> Amount:
     Source   M-2
     """
     return -cash_flow(market, size, mark_price)
+
+
+def base_amount(market: Market, size: Size) -> Amount:
+    """Amount of the base asset that a spot fill of `size` moves.
+
+    Units    units of the base asset, signed as size
+    Rounds   never: the base asset has at least the decimals of the size (checked at listing)
+    Source   M-2, row 'spot'
+    """
+    factor: int = 10 ** (market.base_decimals - market.size_decimals)
+    return size * factor
 
 
 def margin(amount: Amount, fraction: Fraction) -> Amount:

@@ -13,6 +13,14 @@ from vigil.v1 import common_pb2, feeds_pb2
 
 SIDES = {m.Side.BUY: common_pb2.SIDE_BID, m.Side.SELL: common_pb2.SIDE_ASK}
 
+ROWS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "marks": (feeds_pb2.Mark, ("market", "mark_price", "index_price")),
+    "bids": (feeds_pb2.BookLevel, ("price", "size")),
+    "asks": (feeds_pb2.BookLevel, ("price", "size")),
+    "tiers": (feeds_pb2.FeeTier, ("tier", "maker_share", "taker_share")),
+}
+"""Fields that are lists of tuples: their protobuf and the names of its fields."""
+
 
 def event_name(message: type[m.Message]) -> str:
     """Name of a message inside FeedRecord: snake case."""
@@ -26,10 +34,9 @@ def plain_fields(message: Any) -> dict[str, Any]:  # noqa: ANN401 - any struct
         field = getattr(message, name)
         if name in ("side", "taker_side"):
             fields[name] = SIDES[field]
-        elif name == "marks":
-            fields[name] = [
-                feeds_pb2.Mark(market=market, mark_price=mark, index_price=index) for market, mark, index in field
-            ]
+        elif name in ROWS:
+            kind, columns = ROWS[name]
+            fields[name] = [kind(**dict(zip(columns, row, strict=True))) for row in field]
         elif isinstance(field, msgspec.Struct):
             fields[name] = plain_fields(field)
         else:

@@ -21,6 +21,7 @@ from services.core.fixed import (
     SubaccountId,
 )
 from services.core.markets import Asset, Market
+from services.core.reasons import Reason
 
 OrderId: TypeAlias = int
 """market * 2^40 + counter of the market."""
@@ -41,13 +42,51 @@ class TimeInForce(IntEnum):
     GTC = 0
     IOC = 1
     POST_ONLY = 2
+    FOK = 3
+    POST_ONLY_SLIDE = 4
+
+
+RESTING = (TimeInForce.GTC, TimeInForce.POST_ONLY, TimeInForce.POST_ONLY_SLIDE)
+"""Those that may stand in the book; each may carry a time at which it ends (GTD)."""
+
+
+class SelfTrade(IntEnum):
+    """What happens when an order meets one of its own account's: chosen by the order that comes."""
+
+    REJECT_TAKER = 0
+    CANCEL_MAKER = 1
+    CANCEL_BOTH = 2
+    DECREMENT = 3
 
 
 class OrderKind(IntEnum):
-    """Who sent an order: its account, or risk on behalf of the venue."""
+    """Who sent an order: its account, or risk on behalf of the venue; QUOTE is an account's by mass quote."""
 
     CLIENT = 0
     LIQUIDATION = 1
+    QUOTE = 2
+
+
+class MarketState(IntEnum):
+    """What a market takes; cancels are taken in every state. Numbers are for ever."""
+
+    HALTED = 0
+    OPEN = 1
+    POST_ONLY = 2
+    CANCEL_ONLY = 3
+    AUCTION = 4
+    DELISTED = 5
+
+
+class Scope(IntEnum):
+    """What a key may do, as bits; the key that opened an account may do all."""
+
+    READ = 1
+    TRADE = 2
+    WITHDRAW = 4
+
+
+SCOPES_ALL = Scope.READ | Scope.TRADE | Scope.WITHDRAW
 
 
 class Outcome(IntEnum):
@@ -91,13 +130,17 @@ class ActivateRules(Message, tag=5, frozen=True):
 
 
 class CommandHeader(msgspec.Struct, array_like=True, frozen=True):
-    """Who asks, and until when: the natural key of a command is (account, command_id). Account 0 is the venue's admin."""
+    """Who asks, and until when: the natural key of a command is (account, command_id). Account 0 is the venue's admin.
+
+    `approver` is the key id of a second admin who signed the same bytes, 0 for none.
+    """
 
     account: AccountId
     key_id: int
     command_id: CommandId
     timestamp_ms: Milliseconds
     window_ms: int
+    approver: int = 0
 
 
 class FrameSigned(Message, tag=10, frozen=True):
@@ -117,7 +160,10 @@ class OpenAccount(Message, tag=11, frozen=True):
 
 
 class PlaceOrder(Message, tag=12, frozen=True):
-    """Place an order; price 0 with IOC is a market order, which risk gives the band's edge as protection price."""
+    """Place an order; price 0 with IOC or FOK is a market order, which risk gives the band's edge as protection price.
+
+    `expires_ms` ends a resting order at that log time (GTD), 0 for never.
+    """
 
     header: CommandHeader
     subaccount: SubaccountId
@@ -128,6 +174,8 @@ class PlaceOrder(Message, tag=12, frozen=True):
     size: Size
     client_id: int = 0
     reduce_only: bool = False
+    self_trade: int = SelfTrade.REJECT_TAKER
+    expires_ms: Milliseconds = 0
 
 
 class CancelOrder(Message, tag=13, frozen=True):
@@ -138,6 +186,137 @@ class CancelOrder(Message, tag=13, frozen=True):
     market: MarketId
     order_id: OrderId = 0
     client_id: int = 0
+
+
+class ReplaceOrder(Message, tag=20, frozen=True):
+    """Give an open order another price and size; `size` is its whole size with what has traded. Priority stays when only size falls."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId
+    price: Price
+    size: Size
+    order_id: OrderId = 0
+    client_id: int = 0
+
+
+class CancelAll(Message, tag=21, frozen=True):
+    """Cancel every order of a subaccount in a market; market 0 means in every market."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId = 0
+
+
+Quote: TypeAlias = tuple[int, int, Price, Size]
+"""(client_id, side, price, size): size 0 withdraws the quote of that client id."""
+QUOTES_MAX = 100
+
+
+class MassQuote(Message, tag=22, frozen=True):
+    """Set quotes by client id, all in one record: each is placed, moved or withdrawn; they slide instead of taking."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId
+    quotes: list[Quote]
+
+
+class ScheduleCancel(Message, tag=23, frozen=True):
+    """Cancel all orders of a subaccount at `at_ms`; a later one takes the place of this, 0 calls it off."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    at_ms: Milliseconds
+
+
+class Transfer(Message, tag=24, frozen=True):
+    """Move money between two subaccounts of one account."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    receiver: SubaccountId
+    asset: AssetId
+    amount: Amount
+
+
+class AddKey(Message, tag=25, frozen=True):
+    """Let another key act for the account: `scopes` are bits of Scope, `expires_ms` 0 for never."""
+
+    header: CommandHeader
+    key: bytes
+    scopes: int
+    expires_ms: Milliseconds = 0
+
+
+class RevokeKey(Message, tag=26, frozen=True):
+    """Take a key's rights away, for ever."""
+
+    header: CommandHeader
+    revoked_key_id: int
+
+
+class LeaseRenewed(Message, tag=27, frozen=True):
+    """A gateway holds a session of an account that cancels on disconnect; risk cancels its orders when no lease is renewed by `expires_ms`.
+
+    Natural key: (account, session, expires_ms). A time that is past ends the session at once; 0 gives the lease up without cancelling.
+    """
+
+    account: AccountId
+    session: int
+    expires_ms: Milliseconds
+
+
+class ChangeMarket(Message, tag=28, frozen=True):
+    """Admin: give a market other parameters from `effective_ms` on; identity, decimals and partitions stay."""
+
+    header: CommandHeader
+    market: Market
+    effective_ms: Milliseconds
+
+
+class SetMarketState(Message, tag=29, frozen=True):
+    """Admin: halt, limit or reopen a market; AUCTION collects orders until `until_ms`, uncrosses, and opens."""
+
+    header: CommandHeader
+    market: MarketId
+    state: int
+    until_ms: Milliseconds = 0
+
+
+class DelistMarket(Message, tag=110, frozen=True):
+    """Admin: end a market at `effective_ms`: orders are cancelled, positions are closed at the mark of that moment."""
+
+    header: CommandHeader
+    market: MarketId
+    effective_ms: Milliseconds
+
+
+FeeTier: TypeAlias = tuple[int, Fraction, Fraction]
+"""(tier, maker share, taker share): what the tier pays of a market's own fees, parts of 1e12, at most all."""
+
+
+class SetFeeSchedule(Message, tag=111, frozen=True):
+    """Admin, two signatures: the fee tiers; tier 0, and one that is not named, pays the market's fees in full."""
+
+    header: CommandHeader
+    tiers: list[FeeTier]
+
+
+class SetAccountTier(Message, tag=112, frozen=True):
+    """Admin, two signatures: an account's fee tier."""
+
+    header: CommandHeader
+    account: AccountId
+    tier: int
+
+
+class AdminFrameSigned(Message, tag=113, frozen=True):
+    """The bytes that one or two admins signed for the commands that follow, kept for auditors; changes nothing."""
+
+    keys: list[bytes]
+    frame: bytes
+    signatures: list[bytes]
 
 
 class Withdraw(Message, tag=14, frozen=True):
@@ -234,13 +413,45 @@ class FundingStepped(Message, tag=34, frozen=True):
 
 
 class MarksUpdated(Message, tag=35, frozen=True):
-    """Marks of one funding partition at one instant: (market, mark_price, index_price)."""
+    """Marks of one funding partition at one instant: (market, mark_price, index_price); `premiums` are the mean premiums beside them."""
 
     marks: list[tuple[MarketId, Price, Price]]
+    premiums: list[Fraction] = []
+
+
+class MarketChanged(Message, tag=37, frozen=True):
+    """A market has other parameters from here on in its stream."""
+
+    market: Market
+
+
+class MarketStateSet(Message, tag=38, frozen=True):
+    """An admin's word about a market's state, on its way to matching."""
+
+    market: MarketId
+    state: int
+    until_ms: Milliseconds = 0
+
+
+class MarketStateChanged(Message, tag=39, frozen=True):
+    """Matching put a market into a state."""
+
+    market: MarketId
+    state: int
+
+
+class MarketDelisted(Message, tag=114, frozen=True):
+    """A market ends: what is still open is closed at `price` on every shard, at the same place of the stream."""
+
+    market: MarketId
+    price: Price
 
 
 class BookSampled(Message, tag=36, frozen=True):
-    """The book as matching saw a mark: 0 where a side is empty or too thin for the impact notional. Nobody pays by it."""
+    """The book as matching saw a mark: 0 where a side is empty or too thin for the impact notional. Nobody pays by it.
+
+    `bid_depth` and `ask_depth` are the sizes within half the band of the mark.
+    """
 
     market: MarketId
     best_bid: Price
@@ -249,6 +460,8 @@ class BookSampled(Message, tag=36, frozen=True):
     impact_ask: Price
     last_price: Price
     open_interest: Size
+    bid_depth: Size = 0
+    ask_depth: Size = 0
 
 
 class OrderAdmitted(Message, tag=40, frozen=True):
@@ -264,6 +477,9 @@ class OrderAdmitted(Message, tag=40, frozen=True):
     reduce_only: bool
     kind: int
     adds_risk: bool
+    self_trade: int = SelfTrade.REJECT_TAKER
+    expires_ms: Milliseconds = 0
+    is_market: bool = False
 
 
 class CancelRequested(Message, tag=41, frozen=True):
@@ -276,10 +492,12 @@ class CancelRequested(Message, tag=41, frozen=True):
 
 
 class CancelAllRequested(Message, tag=42, frozen=True):
-    """Cancel every order of a subaccount in a market; answered by AllCancelled when done."""
+    """Cancel every order of a subaccount in a market, for `reason`; answered by AllCancelled when done."""
 
     subaccount: SubaccountId
     market: MarketId
+    reason: int = Reason.CANCELLED_BY_LIQUIDATION
+    command_id: CommandId = 0
 
 
 class OrderRested(Message, tag=43, frozen=True):
@@ -330,10 +548,85 @@ class CancelRefused(Message, tag=46, frozen=True):
 
 
 class AllCancelled(Message, tag=47, frozen=True):
-    """Matching holds no order of the subaccount in the market any more."""
+    """Matching holds no order of the subaccount in the market any more that came before the request."""
 
     subaccount: SubaccountId
     market: MarketId
+    command_id: CommandId = 0
+
+
+class ReplaceRequested(Message, tag=48, frozen=True):
+    """Risk holds the larger of old and new; `size` is the whole size with what has traded."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    ref: int
+    command_id: CommandId
+    price: Price
+    size: Size
+    adds_risk: bool
+
+
+class OrderReplaced(Message, tag=49, frozen=True):
+    """From here on the order has this price and this size (with what has traded); fills that follow say what trades at once."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    ref: int
+    order_id: OrderId
+    command_id: CommandId
+    price: Price
+    size: Size
+    remaining: Size
+
+
+class ReplaceRefused(Message, tag=50, frozen=True):
+    """The order stands as it was, or there is none."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    ref: int
+    command_id: CommandId
+    reason: int
+    limit: int = 0
+
+
+class OrderReduced(Message, tag=51, frozen=True):
+    """An order became smaller without a trade: `remaining` is left of it, `size` is its whole size now."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    ref: int
+    order_id: OrderId
+    size: Size
+    remaining: Size
+    reason: int
+
+
+QuoteAdmitted: TypeAlias = tuple[int, int, Price, Size, bool]
+"""(ref, side, price, size, adds_risk): size 0 withdraws. A ref that matching knows is moved, with `size` as what shall remain."""
+
+
+class QuotesAdmitted(Message, tag=52, frozen=True):
+    """The quotes of one MassQuote, margin held; matching answers all of them in one QuotesAnswered."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    command_id: CommandId
+    quotes: list[QuoteAdmitted]
+
+
+QuoteAnswer: TypeAlias = tuple[int, OrderId, Price, Size, int, int]
+"""(ref, order id, price, remaining, reason, limit): what stands in the book now; remaining 0 for none, and why."""
+
+
+class QuotesAnswered(Message, tag=53, frozen=True):
+    """What became of each quote of a QuotesAdmitted, in order; `price` may have slid."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    command_id: CommandId
+    quotes: list[QuoteAnswer]
 
 
 class DepositCredited(Message, tag=60, frozen=True):
@@ -380,6 +673,19 @@ class FundContributed(Message, tag=64, frozen=True):
     group: str
     asset: AssetId
     amount: Amount
+
+
+class FeeScheduleSet(Message, tag=68, frozen=True):
+    """The venue's fee tiers from now on."""
+
+    tiers: list[FeeTier]
+
+
+class AccountTierSet(Message, tag=69, frozen=True):
+    """An account's fee tier from now on."""
+
+    account: AccountId
+    tier: int
 
 
 class DeficitReported(Message, tag=65, frozen=True):
@@ -445,6 +751,32 @@ class AccountOpened(Message, tag=90, frozen=True):
     key_id: int
 
 
+class KeyAdded(Message, tag=102, frozen=True):
+    """A key may act for an account; the first one too."""
+
+    account: AccountId
+    key_id: int
+    key: bytes
+    scopes: int
+    expires_ms: Milliseconds = 0
+
+
+class KeyRevoked(Message, tag=103, frozen=True):
+    """A key may act no more."""
+
+    account: AccountId
+    key_id: int
+
+
+class MarginCalled(Message, tag=104, frozen=True):
+    """A subaccount is close to maintenance margin; its orders that add risk are cancelled (M-5, M-12 step 1)."""
+
+    subaccount: SubaccountId
+    asset: AssetId
+    equity: Amount
+    maintenance_margin: Amount
+
+
 class BalanceChanged(Message, tag=91, frozen=True):
     """Balance of a subaccount after an event."""
 
@@ -467,7 +799,11 @@ class PositionChanged(Message, tag=92, frozen=True):
 
 
 class OrderUpdated(Message, tag=93, frozen=True):
-    """An order of the account, after an event. `status` is an OrderStatus."""
+    """An order of the account, after an event. `status` is an OrderStatus.
+
+    `hold` is what all orders of the subaccount hold now of the asset that this one holds: the market's settlement asset, or the base
+    of a spot sale.
+    """
 
     subaccount: SubaccountId
     market: MarketId
@@ -480,6 +816,8 @@ class OrderUpdated(Message, tag=93, frozen=True):
     remaining: Size
     status: int
     reason: int = 0
+    hold: Amount = 0
+    expires_ms: Milliseconds = 0
 
 
 class OrderStatus(IntEnum):
@@ -546,13 +884,20 @@ class TradeExecuted(Message, tag=98, frozen=True):
     taker_order_id: OrderId
 
 
-class BookLevelChanged(Message, tag=99, frozen=True):
-    """A price level of the book now holds `size`, 0 for none."""
+class BookChanged(Message, tag=106, frozen=True):
+    """What one record did to a book: each level touched with its size now, 0 for none, and the best prices after it.
+
+    `update_id` counts without gaps per market, from 1.
+    """
 
     market: MarketId
-    side: int
-    price: Price
-    size: Size
+    update_id: int
+    bids: list[tuple[Price, Size]]
+    asks: list[tuple[Price, Size]]
+    best_bid: Price
+    best_bid_size: Size
+    best_ask: Price
+    best_ask_size: Size
 
 
 class FundChanged(Message, tag=100, frozen=True):

@@ -17,9 +17,13 @@ class Reason(IntEnum):
     KEY_OF_ANOTHER_ACCOUNT = 3
     INVALID_SIGNATURE = 4
     UNAUTHORIZED = 5
+    KEY_EXPIRED = 6
+    KEY_REVOKED = 7
+    SECOND_SIGNATURE_MISSING = 8
     # when
     WINDOW_TOO_LONG = 10
     OUTSIDE_WINDOW = 11
+    CHANGE_TOO_EARLY = 12
     TOO_MANY_REQUESTS = 13
     SYSTEM_LAGGING = 14
     LATE = 15
@@ -31,6 +35,9 @@ class Reason(IntEnum):
     INVALID_LISTING = 24
     MARKET_HALTED = 25
     INVALID_SUBACCOUNT = 26
+    MARKET_STATE = 27
+    CHANGE_OUT_OF_BOUNDS = 28
+    LAST_KEY = 29
     # its numbers
     INVALID_SIZE = 30
     INVALID_PRICE = 31
@@ -39,6 +46,9 @@ class Reason(IntEnum):
     NO_MARK = 34
     OUTSIDE_BAND = 35
     DUPLICATE_CLIENT_ID = 36
+    BELOW_NOTIONAL_MIN = 37
+    INVALID_EXPIRY = 38
+    INVALID_KEY = 39
     # its effects
     TOO_MANY_ORDERS = 40
     POSITION_LIMIT = 41
@@ -46,6 +56,10 @@ class Reason(IntEnum):
     ACCOUNT_LIQUIDATING = 43
     INSUFFICIENT_MARGIN = 44
     INSUFFICIENT_FUNDS = 45
+    REPLACE_UNDER_WAY = 46
+    TOO_MANY_KEYS = 47
+    OPEN_INTEREST_LIMIT = 48
+    BOOK_FULL = 49
     # at matching
     ORDER_NOT_OPEN = 50
     POST_ONLY_WOULD_TAKE = 51
@@ -55,8 +69,15 @@ class Reason(IntEnum):
     SELF_TRADE = 55
     CANCELLED_BY_CLIENT = 56
     CANCELLED_BY_LIQUIDATION = 57
+    PREMIUM_TOO_LARGE = 58
+    EXPIRED = 59
     # custody
     CUSTODY_SHORT = 60
+    # the venue's own cancels
+    CANCELLED_BY_MARGIN = 61
+    CANCELLED_BY_DISCONNECT = 62
+    CANCELLED_BY_SCHEDULE = 63
+    CANCELLED_BY_VENUE = 64
 
 
 class Refusal(NamedTuple):
@@ -73,8 +94,12 @@ TEXT = {
     Reason.KEY_OF_ANOTHER_ACCOUNT: "another key already opened the account of this id; make a new key",
     Reason.INVALID_SIGNATURE: "the signature does not verify; sign the exact bytes of `frame` with Ed25519",
     Reason.UNAUTHORIZED: "the key may not do this; use a key with the needed scope",
+    Reason.KEY_EXPIRED: "the key expired at {limit}; sign with another key of the account",
+    Reason.KEY_REVOKED: "the key was revoked; sign with another key of the account",
+    Reason.SECOND_SIGNATURE_MISSING: "two admins must sign what touches money; add the signature of another admin key",
     Reason.WINDOW_TOO_LONG: "the window is outside 1 to {limit} ms",
     Reason.OUTSIDE_WINDOW: "the timestamp is further from the venue's time than the window of {limit} ms; ask GetTime and sign again",
+    Reason.CHANGE_TOO_EARLY: "such a change takes effect at {limit} at the earliest",
     Reason.TOO_MANY_REQUESTS: "the rate limit of {limit} per second is used up; retry later",
     Reason.SYSTEM_LAGGING: "the venue is {limit} ms behind; only cancels are taken until it has caught up",
     Reason.LATE: "older than {limit} ms when it arrived; send it again if still wanted",
@@ -85,6 +110,9 @@ TEXT = {
     Reason.INVALID_LISTING: "the listing breaks a rule of services/core/markets.py (rule {limit})",
     Reason.MARKET_HALTED: "the market is halted; it opens with its first mark",
     Reason.INVALID_SUBACCOUNT: "subaccounts are 0 to {limit}",
+    Reason.MARKET_STATE: "the market does not take this order in its state {limit}; see MarketState",
+    Reason.CHANGE_OUT_OF_BOUNDS: "the change breaks bound {limit} of services/funding/changes.py",
+    Reason.LAST_KEY: "the last key that may withdraw cannot be revoked; add another one first",
     Reason.INVALID_SIZE: "size must be a positive multiple of the lot and at most {limit}",
     Reason.INVALID_PRICE: "price must be a positive multiple of the tick {limit}",
     Reason.INVALID_AMOUNT: "amount must be positive and at most {limit}",
@@ -92,12 +120,19 @@ TEXT = {
     Reason.NO_MARK: "the market has no fresh mark; wait for the next one",
     Reason.OUTSIDE_BAND: "price is outside the band round the mark; the nearest accepted is {limit}",
     Reason.DUPLICATE_CLIENT_ID: "an open order of this subaccount in the market has the client id already",
+    Reason.BELOW_NOTIONAL_MIN: "the order is worth less than the smallest notional, {limit}",
+    Reason.INVALID_EXPIRY: "the time is outside what is accepted; the nearest accepted is {limit}",
+    Reason.INVALID_KEY: "a key is 32 bytes of Ed25519, with scopes among 1 (read), 2 (trade) and 4 (withdraw)",
     Reason.TOO_MANY_ORDERS: "at most {limit} open orders per subaccount and market",
     Reason.POSITION_LIMIT: "position and orders together may reach {limit}",
     Reason.NUMBER_LIMIT: "a total would pass the largest number kept, {limit}",
     Reason.ACCOUNT_LIQUIDATING: "the subaccount is being liquidated; wait until it is done",
     Reason.INSUFFICIENT_MARGIN: "initial margin is not covered; missing {limit}",
     Reason.INSUFFICIENT_FUNDS: "not enough to take out; available {limit}",
+    Reason.REPLACE_UNDER_WAY: "another replace of this order is under way; wait for its result",
+    Reason.TOO_MANY_KEYS: "at most {limit} keys per account",
+    Reason.OPEN_INTEREST_LIMIT: "the market's open interest may reach {limit}",
+    Reason.BOOK_FULL: "the book holds at most {limit} of these",
     Reason.ORDER_NOT_OPEN: "no open order of this subaccount has the id",
     Reason.POST_ONLY_WOULD_TAKE: "a post-only order would have traded at once; the best opposite price is {limit}",
     Reason.REDUCE_ONLY_NOT_REDUCED: "nothing is left to reduce",
@@ -106,5 +141,11 @@ TEXT = {
     Reason.SELF_TRADE: "it would have traded with an order of the same account",
     Reason.CANCELLED_BY_CLIENT: "cancelled on request",
     Reason.CANCELLED_BY_LIQUIDATION: "cancelled because the subaccount fell below maintenance margin",
+    Reason.PREMIUM_TOO_LARGE: "the price is too far from the index for the market's usual premium; the nearest accepted is {limit}",
+    Reason.EXPIRED: "its time was over",
+    Reason.CANCELLED_BY_MARGIN: "cancelled because its fill would have left too little margin",
+    Reason.CANCELLED_BY_DISCONNECT: "cancelled because the session that guarded it ended",
+    Reason.CANCELLED_BY_SCHEDULE: "cancelled at the time that was asked for",
+    Reason.CANCELLED_BY_VENUE: "cancelled because the market changed its state",
     Reason.CUSTODY_SHORT: "custody holds less than was asked; the money is back in the account",
 }
