@@ -603,8 +603,10 @@ class OrderReduced(Message, tag=51, frozen=True):
     reason: int
 
 
-QuoteAdmitted: TypeAlias = tuple[int, int, Price, Size, bool]
-"""(ref, side, price, size, adds_risk): size 0 withdraws. A ref that matching knows is moved, with `size` as what shall remain."""
+QuoteAdmitted: TypeAlias = tuple[int, int, Price, Size, bool, bool]
+"""(ref, side, price, size, adds_risk, is_new): a new quote is placed; another ref is moved, `size` being its whole size with what has
+traded, as in a replace, so that what trades while it is on its way is never quoted twice; size 0 withdraws. A ref that is neither new
+nor open any more is answered ORDER_NOT_OPEN and not placed."""
 
 
 class QuotesAdmitted(Message, tag=52, frozen=True):
