@@ -1,6 +1,6 @@
 """The matching machine: admitted orders in, fills out, in one order per market."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from services.core.contracts import cash_flow
@@ -8,7 +8,7 @@ from services.core.fixed import LATE_MS, Price, Size, account_of
 from services.core.markets import Market
 from services.core.messages import (
     AllCancelled,
-    BookLevelChanged,
+    BookChanged,
     BookSampled,
     CancelAllRequested,
     CancelRefused,
@@ -62,7 +62,7 @@ Output: TypeAlias = (
     | AllCancelled
     | BookSampled
     | TradeExecuted
-    | BookLevelChanged
+    | BookChanged
 )
 
 
@@ -150,7 +150,7 @@ def process_order(state: State, admitted: OrderAdmitted, record: Record) -> list
         return [cancelled(market, order, refusal)]
     taker = Taker(market, trading, order, reduce_only=admitted.reduce_only)
     refusal = taker.match()
-    return [*taker.events, *taker.leave(admitted.time_in_force, refusal), *taker.levels_changed()]
+    return [*taker.events, *taker.leave(admitted.time_in_force, refusal), *book_changed(market, trading, taker.touched)]
 
 
 def limit_of(market: Market, trading: MarketState, admitted: OrderAdmitted) -> Price:
@@ -273,14 +273,20 @@ class Taker:
         self.touched[order.side, order.price] = None
         return [OrderRested(order.subaccount, self.market.id, order.ref, order.id, order.remaining)]
 
-    def levels_changed(self) -> list[Message]:
-        """Say what each touched level holds now."""
-        return [level_changed(self.market, self.trading, side, price) for side, price in self.touched]
 
-
-def level_changed(market: Market, trading: MarketState, side: int, price: Price) -> BookLevelChanged:
-    """Say what a level holds now."""
-    return BookLevelChanged(market.id, side, price, trading.book.size_at(side, price))
+def book_changed(market: Market, trading: MarketState, touched: Iterable[tuple[int, Price]]) -> list[Message]:
+    """Say what each touched level holds now, once per record; nothing when none was."""
+    book = trading.book
+    levels: dict[int, list[tuple[Price, Size]]] = {Side.BUY: [], Side.SELL: []}
+    for side, price in touched:
+        levels[side].append((price, book.size_at(side, price)))
+    bids, asks = levels[Side.BUY], levels[Side.SELL]
+    if not bids and not asks:
+        return []
+    trading.updates += 1
+    best_bid, best_ask = book.bids.best(), book.asks.best()
+    bid_size, ask_size = book.size_at(Side.BUY, best_bid), book.size_at(Side.SELL, best_ask)
+    return [BookChanged(market.id, trading.updates, bids, asks, best_bid, bid_size, best_ask, ask_size)]
 
 
 def cancelled(market: Market, order: Order, refusal: Refusal, command_id: int = 0) -> OrderCancelled:
@@ -296,7 +302,9 @@ def process_cancel(state: State, requested: CancelRequested, _record: Record) ->
     order = trading.book.find(requested.subaccount, requested.ref)
     if order is None:
         return [CancelRefused(requested.subaccount, requested.market, requested.command_id, int(Reason.ORDER_NOT_OPEN))]
-    return take_out(state.markets[requested.market], trading, order, Reason.CANCELLED_BY_CLIENT, requested.command_id)
+    market = state.markets[requested.market]
+    event = take_out(market, trading, order, Reason.CANCELLED_BY_CLIENT, requested.command_id)
+    return [event, *book_changed(market, trading, [(order.side, order.price)])]
 
 
 def process_cancel_all(state: State, requested: CancelAllRequested, _record: Record) -> list[Message]:
@@ -304,17 +312,20 @@ def process_cancel_all(state: State, requested: CancelAllRequested, _record: Rec
     market = state.markets[requested.market]
     trading = state.trading[requested.market]
     events: list[Message] = []
+    touched: dict[tuple[int, Price], None] = {}
     for order_id in list(trading.book.by_subaccount.get(requested.subaccount, {}).values()):
         order = trading.book.orders[order_id]
-        events += take_out(market, trading, order, Reason.CANCELLED_BY_LIQUIDATION)
-    return [*events, AllCancelled(requested.subaccount, requested.market)]
+        touched[order.side, order.price] = None
+        events.append(take_out(market, trading, order, Reason(requested.reason)))
+    answer = AllCancelled(requested.subaccount, requested.market, requested.command_id)
+    return [*events, *book_changed(market, trading, touched), answer]
 
 
-def take_out(market: Market, trading: MarketState, order: Order, reason: Reason, command_id: int = 0) -> list[Message]:
+def take_out(market: Market, trading: MarketState, order: Order, reason: Reason, command_id: int = 0) -> OrderCancelled:
     """Remove a resting order."""
     event = cancelled(market, order, Refusal(reason), command_id)
     trading.book.reduce(order, order.remaining)
-    return [event, level_changed(market, trading, order.side, order.price)]
+    return event
 
 
 PROCESS: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {

@@ -24,6 +24,7 @@ class MarketState:
     last_price: Price = 0
     orders: int = 0
     trades: int = 0
+    updates: int = 0
 
 
 @dataclass(slots=True)
