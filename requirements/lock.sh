@@ -7,7 +7,7 @@ compile() {
         --generate-hashes --no-emit-index-url --no-header --no-annotate "$@"
 }
 compile --all-extras --output-file requirements/dev.txt
-for extras in core: kafka:kafka cli:cli analytics:kafka,analytics; do
+for extras in core: kafka:kafka cli:cli analytics:kafka,analytics live:live; do
     options=()
     for extra in $(tr ',' ' ' <<<"${extras#*:}"); do options+=(--extra "$extra"); done
     compile "${options[@]}" --constraint requirements/dev.txt --output-file "requirements/${extras%%:*}.txt"
