@@ -1,7 +1,7 @@
 """Public events as protobuf, encoded once by the machine's host; the fields of a message and of its protobuf have the same names."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -11,13 +11,15 @@ from services.core.fixed import Milliseconds
 from services.core.topics import ROUTES
 from vigil.v1 import common_pb2, feeds_pb2
 
-SIDES = {m.Side.BUY: common_pb2.SIDE_BID, m.Side.SELL: common_pb2.SIDE_ASK}
+SIDES = {m.Side.BUY: common_pb2.SIDE_BID, m.Side.SELL: common_pb2.SIDE_ASK, 0: common_pb2.SIDE_UNSPECIFIED}
+"""Sides as protobuf has them; an auction's trade has no taker, so no side."""
 
 ROWS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "marks": (feeds_pb2.Mark, ("market", "mark_price", "index_price")),
     "bids": (feeds_pb2.BookLevel, ("price", "size")),
     "asks": (feeds_pb2.BookLevel, ("price", "size")),
     "tiers": (feeds_pb2.FeeTier, ("tier", "maker_share", "taker_share")),
+    "quotes": (feeds_pb2.QuoteState, ("client_id", "order_id", "side", "price", "size", "remaining", "reason")),
 }
 """Fields that are lists of tuples: their protobuf and the names of its fields."""
 
@@ -29,14 +31,18 @@ def event_name(message: type[m.Message]) -> str:
 
 def plain_fields(message: Any) -> dict[str, Any]:  # noqa: ANN401 - any struct
     """Fields of a struct as protobuf takes them."""
+    return plain((name, getattr(message, name)) for name in message.__struct_fields__)
+
+
+def plain(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Fields as protobuf takes them."""
     fields: dict[str, Any] = {}
-    for name in message.__struct_fields__:
-        field = getattr(message, name)
+    for name, field in named:
         if name in ("side", "taker_side"):
             fields[name] = SIDES[field]
         elif name in ROWS:
             kind, columns = ROWS[name]
-            fields[name] = [kind(**dict(zip(columns, row, strict=True))) for row in field]
+            fields[name] = [kind(**plain(zip(columns, row, strict=True))) for row in field]
         elif isinstance(field, msgspec.Struct):
             fields[name] = plain_fields(field)
         else:

@@ -483,12 +483,13 @@ class OrderAdmitted(Message, tag=40, frozen=True):
 
 
 class CancelRequested(Message, tag=41, frozen=True):
-    """Cancel one order, named by the subaccount's `ref`; `command_id` is answered."""
+    """Cancel one order, named by the subaccount's `ref`, for `reason`; `command_id`, if not 0, is answered."""
 
     subaccount: SubaccountId
     market: MarketId
     ref: int
     command_id: CommandId
+    reason: int = Reason.CANCELLED_BY_CLIENT
 
 
 class CancelAllRequested(Message, tag=42, frozen=True):
@@ -820,6 +821,20 @@ class OrderUpdated(Message, tag=93, frozen=True):
     reason: int = 0
     hold: Amount = 0
     expires_ms: Milliseconds = 0
+
+
+QuoteState: TypeAlias = tuple[int, OrderId, int, Price, Size, Size, int]
+"""(client_id, order id, side, price, size, remaining, reason): a quote as it stands, remaining 0 for one that is gone, and why."""
+
+
+class QuotesUpdated(Message, tag=105, frozen=True):
+    """The quotes of one MassQuote after matching's answer; `hold` as in OrderUpdated, of the settlement asset."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    command_id: CommandId
+    quotes: list[QuoteState]
+    hold: Amount
 
 
 class OrderStatus(IntEnum):

@@ -182,6 +182,7 @@ ROUTES = (
     route(m.BalanceChanged, ("risk", "feed.account", Key.OWN)),
     route(m.PositionChanged, ("risk", "feed.account", Key.OWN)),
     route(m.OrderUpdated, ("risk", "feed.account", Key.OWN)),
+    route(m.QuotesUpdated, ("risk", "feed.account", Key.OWN)),
     route(m.FillBooked, ("risk", "feed.account", Key.OWN)),
     route(m.FundingPaid, ("risk", "feed.account", Key.OWN)),
     route(m.LiquidationStarted, ("risk", "feed.account", Key.OWN), ("risk", "feed.liquidations", Key.OWN)),
