@@ -23,7 +23,9 @@ from prometheus_client import CollectorRegistry
 
 from services.core.host import Host, HostSettings, PartitionStopped, WrongSnapshot
 from services.core.log import Log, LogError
+from services.core.metrics import Metrics, StateCollector
 from services.core.rpc import RpcServer, RpcSettings, Service
+from services.core.rpc_meter import RpcCollector
 from services.core.settings import EXIT_CONFIGURATION, MachineSettings, Settings, load_or_exit
 from services.core.snapshots import Folder, Snapshots, SnapshotTooNew
 from services.core.spine import Engine, Machine, S
@@ -53,10 +55,10 @@ class CannotStart(Exception):
         self.code = code
 
 
-def run_machine(machine: Machine[S], make_services: MakeServices) -> NoReturn:
+def run_machine(machine: Machine[S], make_services: MakeServices, metrics: Metrics) -> NoReturn:
     """Be the process of a machine until asked to stop; ends the interpreter with one of the codes above."""
     settings = load_or_exit(MachineSettings)
-    run_process(settings, machine.service, lambda: serve(machine, make_services, settings))
+    run_process(settings, machine.service, lambda: serve(machine, make_services, metrics, settings))
 
 
 def run_process(settings: Settings, name: str, main: Callable[[], Any]) -> NoReturn:
@@ -76,7 +78,7 @@ def tune_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-async def serve(machine: Machine[S], make_services: MakeServices, settings: MachineSettings) -> None:
+async def serve(machine: Machine[S], make_services: MakeServices, shown: Metrics, settings: MachineSettings) -> None:
     """Host the partitions until SIGTERM or SIGINT."""
     stop = stop_on_signals()
     async with opened_home(settings) as home:
@@ -86,7 +88,10 @@ async def serve(machine: Machine[S], make_services: MakeServices, settings: Mach
         server = open_server("VIGIL_GRPC", settings.grpc, make_services(dict(hosts)))
         registry = CollectorRegistry()
         registry.register(HostCollector(hosts.values()))
+        registry.register(StateCollector(hosts.values(), {machine.service: shown}))
+        registry.register(RpcCollector(server.meter))
         with open_metrics("VIGIL_METRICS", settings.metrics, registry) as metrics:
+            await server.health.set("", NOT_SERVING)  # until every partition has recovered
             await server.start()
             log.info("started", grpc=server.address, metrics=metrics.address, partitions=list(hosts))
             try:
@@ -257,8 +262,9 @@ def end_without_flushing(name: str, error: LogError) -> NoReturn:
 
 
 async def watch_hosts(hosts: Iterable[MeasuredHost[Any]], server: RpcServer | None) -> None:
-    """Keep lag and health up to date; health has a name per partition, such as `risk/0`."""
+    """Keep lag and health up to date; health has a name per partition, such as `risk/0`, and "" for all of them."""
     while True:
+        healthy = True
         for host in hosts:
             try:
                 await host.measure_lag()
@@ -266,5 +272,8 @@ async def watch_hosts(hosts: Iterable[MeasuredHost[Any]], server: RpcServer | No
                 log.warning("lag_unknown", machine=host.engine.name, error=str(error))
             if server is not None:
                 answers = host.running and host.failure is None
+                healthy = healthy and answers
                 await server.health.set(host.engine.name, SERVING if answers else NOT_SERVING)
+        if server is not None:
+            await server.health.set("", SERVING if healthy else NOT_SERVING)
         await asyncio.sleep(WATCH_SECONDS)

@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 
 from services.core.host import PartitionStopped
 from services.core.reasons import Reason
+from services.core.rpc_meter import RpcMeter
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +89,8 @@ def reason_metadata(reason: Reason) -> tuple[tuple[str, str], ...]:
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps every RPC: see the module's docstring."""
 
-    def __init__(self) -> None:
+    def __init__(self, meter: RpcMeter) -> None:
+        self.meter = meter
         self.wrapped: dict[str, Handler | None] = {}
 
     async def intercept_service(
@@ -100,12 +102,12 @@ class Guard(grpc.aio.ServerInterceptor):
             return self.wrapped[method]
         handler = await continuation(details)
         if handler is not None:
-            handler = self.wrapped[method] = guarded_handler(method, handler)
+            handler = self.wrapped[method] = guarded_handler(method, handler, self.meter)
         return handler
 
 
-def guarded_handler(method: str, handler: Handler) -> Handler:
-    """The same handler, which gets raw bytes, reads them itself and answers every exception."""
+def guarded_handler(method: str, handler: Handler, meter: RpcMeter) -> Handler:
+    """The same handler, which gets raw bytes, reads them itself, answers every exception and counts every call."""
     read = request_reader(method, handler.request_deserializer)
     write = response_writer(handler.response_serializer)
     if handler.request_streaming:
@@ -117,17 +119,19 @@ def guarded_handler(method: str, handler: Handler) -> Handler:
         return read_each(raw, read) if handler.request_streaming else read(raw)
 
     async def unary(raw: Any, context: Context) -> Any:  # noqa: ANN401
-        async with answered(method, context):
-            return await behaviour(request(raw), context)
+        with meter.measured(method, context, streams=handler.request_streaming):
+            async with answered(method, context):
+                return await behaviour(request(raw), context)
 
     async def stream(raw: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
-        async with answered(method, context):
-            answers = behaviour(request(raw), context)
-            if not hasattr(answers, "__aiter__"):
-                await answers
-                return
-            async for answer in answers:
-                yield answer
+        with meter.measured(method, context, streams=True):
+            async with answered(method, context):
+                answers = behaviour(request(raw), context)
+                if not hasattr(answers, "__aiter__"):
+                    await answers
+                    return
+                async for answer in answers:
+                    yield answer
 
     kinds: dict[tuple[bool, bool], tuple[Callable[..., Handler], Any]] = {
         (False, False): (grpc.unary_unary_rpc_method_handler, unary),
@@ -221,13 +225,14 @@ class Service(NamedTuple):
 
 
 class RpcServer:
-    """A server of some services; `port` is the one it got."""
+    """A server of some services; `port` is the one it got. Servers of one process may share a meter."""
 
-    def __init__(self, settings: RpcSettings, services: list[Service]) -> None:
+    def __init__(self, settings: RpcSettings, services: list[Service], meter: RpcMeter | None = None) -> None:
         """Build it and take its port; RuntimeError when the port is taken."""
         self.settings = settings
+        self.meter = meter or RpcMeter()
         self.server = grpc.aio.server(
-            interceptors=[Guard()],
+            interceptors=[Guard(self.meter)],
             options=list(server_options(settings)),
             maximum_concurrent_rpcs=settings.rpcs_max,
         )

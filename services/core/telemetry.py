@@ -1,21 +1,7 @@
 """What operators see: structured logs with the trace id, and Prometheus metrics of hosts; it changes nothing.
 
 Hosts and engines count in plain integers; a collector reads them when Prometheus asks, so the hot loop knows no metric.
-
-    vigil_records_applied_total       inbox records applied
-    vigil_records_duplicate_total     inbox records dropped: seen before
-    vigil_records_early_total         inbox records dropped: one before them is missing
-    vigil_records_unborn_total        inbox records dropped: no Genesis yet
-    vigil_outputs_total               records that the machine wrote, first emission only
-    vigil_step_seconds_total          time spent in decode, apply and encode
-    vigil_inbox_position              offset of the next record to apply
-    vigil_inbox_lag_records           records in the inbox that are not applied yet
-    vigil_machine_time_seconds        the machine's time, which is its log's
-    vigil_partition_running           1 while the partition answers
-    vigil_partition_stopped           1 after a bug or a broken record
-    vigil_snapshots_total             snapshots written
-    vigil_snapshot_seconds_total      time spent writing them, beside the inbox
-    vigil_snapshot_pause_seconds_max  longest pause of the inbox that making one cost
+What each metric means stands in docs/metrics.md.
 """
 
 import logging
@@ -24,6 +10,7 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from time import perf_counter
 from typing import Any, Generic, Self, TextIO
 
+import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -31,8 +18,14 @@ from prometheus_client.registry import Collector
 
 from services.core.host import Host
 from services.core.log import LogRecord
+from services.core.metrics import Histogram, histogram_family
 from services.core.settings import check_address
 from services.core.spine import Output, S
+
+HOP_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0)
+LOOK_EVERY = 32
+"""Of a batch, every so many records are looked at for their age: a look costs as much as a tenth of a record's work."""
+OUTSIDE = "outside"
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -71,8 +64,21 @@ def show_trace(_logger: object, _method: str, event: MutableMapping[str, Any]) -
     return event
 
 
+class Envelope(msgspec.Struct, array_like=True, gc=False):
+    """What stands round a message in an inbox; the message itself is not read."""
+
+    message: msgspec.Raw
+    source: str = ""
+    seq: int = 0
+    chain: int = 0
+    origin_ms: int = 0
+
+
+read_envelope = msgspec.msgpack.Decoder(Envelope).decode
+
+
 class MeasuredHost(Host[S], Generic[S]):
-    """A host that notes what its rounds cost; two clock readings per batch, none per record."""
+    """A host that notes what its rounds cost; three clock readings per batch, none per record."""
 
     step_seconds = 0.0
     outputs = 0
@@ -81,13 +87,29 @@ class MeasuredHost(Host[S], Generic[S]):
     snapshot_seconds = 0.0
     pause_seconds_max = 0.0
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as Host
+        """Build the host; `hops` are ages by the service that a record came from."""
+        super().__init__(*arguments, **named)
+        self.hops: dict[tuple[str, ...], Histogram] = {}
+
     def advance(self, records: list[LogRecord]) -> list[Output]:
         """Apply records in order, timed."""
         began = perf_counter()
         outputs = super().advance(records)
         self.step_seconds += perf_counter() - began
         self.outputs += len(outputs)
+        self.look_at(records)
         return outputs
+
+    def look_at(self, records: list[LogRecord]) -> None:
+        """Note how old the causal chains of some records were when they were applied; a replay says nothing about that."""
+        now_ms = self.home.now_ms()
+        for record in records[::LOOK_EVERY]:
+            if self.emit_from <= record.offset < self.position:
+                envelope = read_envelope(record.value)
+                labels = (self.engine.name, envelope.source.partition("/")[0] or OUTSIDE)
+                histogram = self.hops.get(labels) or self.hops.setdefault(labels, Histogram(HOP_SECONDS))
+                histogram.observe(max(0, now_ms - (envelope.origin_ms or record.at_ms)) / 1_000)
 
     async def look_after(self, heard: bool) -> None:  # noqa: FBT001 - as in Host
         """Do what is due; when that was a snapshot, note how long the inbox stood still for it."""
@@ -123,6 +145,20 @@ class HostCollector(Collector):
             yield self.filled(CounterMetricFamily(name, text, labels=["machine"]), reading)
         for name, text, reading in GAUGES:
             yield self.filled(GaugeMetricFamily(name, text, labels=["machine"]), reading)
+        yield self.failures()
+        hops = {labels: histogram for host in self.hosts for labels, histogram in tuple(host.hops.items())}
+        text = "Age of a record's causal chain when it was applied, by who sent the record; a sample of the records"
+        yield histogram_family("vigil_hop_seconds", text, ("machine", "source"), hops)
+
+    def failures(self) -> Metric:
+        """What stopped partitions, by the kind of the exception."""
+        family = GaugeMetricFamily(
+            "vigil_partition_failure", "1 for what stopped a partition", labels=["machine", "kind"]
+        )
+        for host in self.hosts:
+            if host.failure is not None:
+                family.add_metric([host.engine.name, type(host.failure).__name__], 1)
+        return family
 
     def filled(self, family: Any, reading: Any) -> Metric:  # noqa: ANN401 - the two families share no typed base
         """Add one sample per host."""

@@ -11,6 +11,7 @@ from services.core.process import (
     EXIT_UNREACHABLE,
     CannotStart,
     end_without_flushing,
+    open_metrics,
     opened_home,
     stop_on_signals,
     wait_for_inbox,
@@ -19,6 +20,7 @@ from services.core.rpc import RpcSettings, open_channel
 from services.core.settings import EXIT_CONFIGURATION, Settings, check_address
 from services.gateway.gateway import Gateway
 from services.gateway.limits import GatewaySettings
+from services.gateway.metrics import registry_of
 from services.gateway.queries import Channels, Queries
 
 
@@ -29,6 +31,8 @@ class Environment(Settings):
 
     gateway_grpc: str = "127.0.0.1:50051"
     """Address for clients; port 0 takes a free one."""
+    gateway_metrics: str = "127.0.0.1:0"
+    """Address of the metrics over HTTP."""
     gateway_risk: str = "127.0.0.1:50061"
     """Addresses of the risk machines' queries, by commas: one per partition in order, or one for all."""
     gateway_matching: str = "127.0.0.1:50062"
@@ -38,7 +42,7 @@ class Environment(Settings):
     gateway_lag_ms_max: Annotated[int, Field(gt=0, le=600_000)] = 5_000
     gateway_streams_max: Annotated[int, Field(gt=0, le=100_000)] = 1_000
 
-    @field_validator("gateway_grpc", "gateway_risk", "gateway_matching", "gateway_settlement")
+    @field_validator("gateway_grpc", "gateway_metrics", "gateway_risk", "gateway_matching", "gateway_settlement")
     @classmethod
     def addresses_are_host_port(cls, value: str) -> str:
         """Refuse what is no list of host:port."""
@@ -73,8 +77,9 @@ async def serve(settings: Environment) -> None:
             raise CannotStart(str(error), EXIT_UNREACHABLE) from error
         except RuntimeError as error:
             raise CannotStart(f"VIGIL_GATEWAY_GRPC: {settings.gateway_grpc}: {error}", EXIT_CONFIGURATION) from error
-        await until(gateway, stop)
-        await gateway.stop()
+        with open_metrics("VIGIL_GATEWAY_METRICS", settings.gateway_metrics, registry_of(gateway)):
+            await until(gateway, stop)
+            await gateway.stop()
         for channel in gateway.queries.channels:
             await channel.close()
 

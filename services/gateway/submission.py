@@ -23,6 +23,7 @@ from services.gateway.explain import Units
 from services.gateway.frames import VerifiedFrame
 from services.gateway.lag import LagWatch
 from services.gateway.limits import GatewaySettings, RateLimit
+from services.gateway.metrics import CommandCounts
 from services.gateway.queries import Queries
 from services.gateway.read_models import Listings
 from services.gateway.results import Found, Results, refused, result_of, unknown
@@ -95,6 +96,7 @@ class Submitter:
         self.results = results
         self.settings = settings
         self.rate = RateLimit(settings)
+        self.counts = CommandCounts()
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def submit(self, frame: VerifiedFrame, deadline: float) -> pb.FrameResult:
@@ -105,7 +107,7 @@ class Submitter:
             self.prepare(submission)
             if submission.sent and await self.append(submission):
                 await self.wait(submission)
-            return submission.answer()
+            return self.counts.count(frame.commands, submission.answer())
         finally:
             for one in submission.sent:
                 self.results.give_up((one.owner.service, frame.account, frame.ids[one.index]), one.found)

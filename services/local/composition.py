@@ -8,14 +8,19 @@ from services.core.rpc import Service
 from services.core.spine import Machine
 from services.funding.api import services_of as funding_services
 from services.funding.machine import MACHINE as FUNDING
+from services.funding.metrics import METRICS as FUNDING_METRICS
 from services.insurance_fund.api import services_of as insurance_fund_services
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
+from services.insurance_fund.metrics import METRICS as INSURANCE_FUND_METRICS
 from services.matching.api import services_of as matching_services
 from services.matching.machine import MACHINE as MATCHING
+from services.matching.metrics import METRICS as MATCHING_METRICS
 from services.risk.api import services_of as risk_services
 from services.risk.machine import MACHINE as RISK
+from services.risk.metrics import METRICS as RISK_METRICS
 from services.settlement.api import services_of as settlement_services
 from services.settlement.machine import MACHINE as SETTLEMENT
+from services.settlement.metrics import METRICS as SETTLEMENT_METRICS
 
 
 class Composed(NamedTuple):
@@ -32,3 +37,12 @@ MACHINES = (
     Composed(RISK, risk_services),
     Composed(INSURANCE_FUND, insurance_fund_services),
 )
+
+METRICS = {
+    "settlement": SETTLEMENT_METRICS,
+    "funding": FUNDING_METRICS,
+    "matching": MATCHING_METRICS,
+    "risk": RISK_METRICS,
+    "insurance_fund": INSURANCE_FUND_METRICS,
+}
+"""What each machine shows of its state."""

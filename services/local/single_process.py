@@ -15,8 +15,10 @@ from prometheus_client import CollectorRegistry
 from services.core.fixed import Milliseconds
 from services.core.host import HostSettings
 from services.core.log import Log
+from services.core.metrics import StateCollector
 from services.core.process import run_host, watch_hosts
 from services.core.rpc import RpcServer, RpcSettings, open_channel
+from services.core.rpc_meter import RpcCollector
 from services.core.snapshots import Folder, Snapshots
 from services.core.spine import Engine, Machine
 from services.core.sqlite_log import SqliteLog
@@ -24,9 +26,10 @@ from services.core.telemetry import HostCollector, MeasuredHost, MetricsServer
 from services.core.topics import inbox
 from services.gateway.gateway import Gateway
 from services.gateway.limits import GatewaySettings
+from services.gateway.metrics import GatewayCollector
 from services.gateway.queries import Queries
 from services.local.clock import LOOK_SECONDS, ScenarioClock
-from services.local.composition import MACHINES
+from services.local.composition import MACHINES, METRICS
 from services.local.venue import Venue, found, list_assets, list_markets
 from services.oracle.path import Path as PricePath
 from services.oracle.publisher import Publisher
@@ -98,6 +101,7 @@ class SingleProcess:
         self.server = RpcServer(RpcSettings(address=self.addresses.queries), services)
         self.metrics = MetricsServer(self.addresses.metrics, self.registry)
         self.registry.register(HostCollector(self.hosts))
+        self.registry.register(StateCollector(self.hosts, METRICS))
         self.machines = [asyncio.create_task(run_host(host)) for host in self.hosts]
         await self.server.start()
         self.spawn(watch_hosts(self.hosts, self.server))
@@ -125,6 +129,8 @@ class SingleProcess:
         rpc = RpcSettings(address=self.addresses.gateway)
         self.gateway = Gateway(self.home, Queries(channels), GatewaySettings(rpc=rpc))
         await self.gateway.start()
+        self.registry.register(GatewayCollector(self.gateway))
+        self.registry.register(RpcCollector(self.gateway.server.meter))
 
     def spawn(self, work: Any) -> None:  # noqa: ANN401 - any coroutine
         """Run beside everything until the end."""

@@ -1,0 +1,76 @@
+"""What a gateway shows: commands by outcome and reason, machines behind, streams and waiting clients; it shields nothing."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.core.rpc_meter import RpcCollector
+from vigil.v1 import common_pb2
+from vigil.v1 import trading_pb2 as pb
+
+if TYPE_CHECKING:
+    from services.gateway.gateway import Gateway
+
+NOTHING = "nothing"
+PREFIX = "COMMAND_OUTCOME_"
+R = TypeVar("R", bound=pb.FrameResult)
+
+
+class CommandCounts:
+    """Commands answered, by kind, outcome and reason; all three come from enums and schemas, so labels are bounded."""
+
+    def __init__(self) -> None:
+        self.answered: dict[tuple[str, str, str], int] = {}
+
+    def count(self, commands: tuple[pb.Command, ...], answer: R) -> R:
+        """Count a frame's results, which stand in the order of its commands; returns them."""
+        for command, result in zip(commands, answer.results, strict=True):
+            kind = command.WhichOneof("request") or NOTHING
+            outcome = common_pb2.CommandOutcome.Name(result.outcome).removeprefix(PREFIX)
+            key = (kind, outcome, result.reason_name)
+            self.answered[key] = self.answered.get(key, 0) + 1
+        return answer
+
+
+class GatewayCollector(Collector):
+    """Metrics of a gateway that serves."""
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self.gateway = gateway
+
+    def collect(self) -> Iterator[Metric]:
+        """Read the gateway once."""
+        labels = ["command", "outcome", "reason"]
+        commands = CounterMetricFamily("vigil_gateway_commands", "Commands answered", labels=labels)
+        for key, count in tuple(self.gateway.submitter.counts.answered.items()):
+            commands.add_metric(key, count)
+        yield commands
+        yield GaugeMetricFamily("vigil_gateway_streams", "Feeds followed by clients", value=self.gateway.hub.count)
+        waiting = len(self.gateway.results.waiting)
+        yield GaugeMetricFamily("vigil_gateway_waiting", "Commands whose result has not come yet", value=waiting)
+        yield from self.lags()
+
+    def lags(self) -> Iterator[Metric]:
+        """How far machines are behind, as this gateway sees it: what new orders are shed by."""
+        records = GaugeMetricFamily("vigil_gateway_lag_records", "Records that a machine is behind", labels=["machine"])
+        seconds = GaugeMetricFamily(
+            "vigil_gateway_lag_seconds", "Log time that a machine is behind", labels=["machine"]
+        )
+        answers = GaugeMetricFamily("vigil_gateway_machine_answers", "1 while a machine answers", labels=["machine"])
+        for (service, partition), lag in tuple(self.gateway.lag.lags.items()):
+            machine = [f"{service}/{partition}"]
+            records.add_metric(machine, lag.records)
+            seconds.add_metric(machine, lag.ms / 1_000)
+            answers.add_metric(machine, lag.answers)
+        yield from (records, seconds, answers)
+
+
+def registry_of(gateway: "Gateway") -> CollectorRegistry:
+    """All metrics of a gateway that serves."""
+    registry = CollectorRegistry()
+    registry.register(GatewayCollector(gateway))
+    registry.register(RpcCollector(gateway.server.meter))
+    return registry

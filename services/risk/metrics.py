@@ -1,0 +1,145 @@
+"""What a risk partition shows of its state: exposure, margin, holds, who is near liquidation; it changes nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from services.core.contracts import notional
+from services.core.fixed import Amount, AssetId, MarketId, Size
+from services.core.metrics import PAUSE_EVERY, Family, Metrics, Reading
+from services.risk.state import Health, State, Subaccount, health
+
+BANDS = (50, 70, 80, 90, 100)
+"""Percent of equity that maintenance margin takes; at 100 a subaccount is liquidated."""
+
+SUBACCOUNTS = Family("vigil_subaccounts", "Subaccounts that have ever held something")
+POSITIONS = Family("vigil_positions", "Subaccounts with a position", ("market", "side"))
+SIZE = Family("vigil_position_size", "Sum of position sizes, in the market's units of size", ("market", "side"))
+EXPOSURE = Family("vigil_exposure", "Notional of positions at the mark", ("market", "side", "asset"))
+ORDERS = Family("vigil_orders_held", "Orders from admission to their end", ("market",))
+IDLE = Family("vigil_idle", "Balances of accounts outside positions", ("asset",))
+UNSETTLED = Family("vigil_unsettled_debt", "Debts outside equity", ("asset",))
+HOLDS = Family("vigil_holds", "Part of the balances that open orders need", ("asset",))
+PROFIT = Family("vigil_unrealised_pnl", "Value of positions at the mark with their cash", ("asset",))
+INITIAL = Family("vigil_initial_margin", "Initial margin in use, of positions and orders", ("asset",))
+MAINTENANCE = Family("vigil_maintenance_margin", "Maintenance margin of positions", ("asset",))
+NEAR = Family(
+    "vigil_subaccounts_near_liquidation",
+    "Subaccounts whose maintenance margin takes at least so many percent of equity",
+    ("asset", "percent"),
+)
+NEAR_EXPOSURE = Family("vigil_exposure_near_liquidation", "Notional of those subaccounts", ("asset", "percent"))
+LIQUIDATIONS = Family("vigil_liquidations_running", "Subaccounts under liquidation")
+QUEUE = Family("vigil_liquidation_queue", "Subaccounts that wait to be judged after a mark")
+FAMILIES = (
+    *(SUBACCOUNTS, POSITIONS, SIZE, EXPOSURE, ORDERS, IDLE, UNSETTLED, HOLDS, PROFIT, INITIAL, MAINTENANCE),
+    *(NEAR, NEAR_EXPOSURE, LIQUIDATIONS, QUEUE),
+)
+SIDES = ("long", "short")
+
+
+@dataclass(slots=True)
+class SideTotal:
+    """Positions of one side of a market."""
+
+    count: int = 0
+    size: Size = 0
+    notional: Amount = 0
+
+
+@dataclass(slots=True)
+class AssetTotal:
+    """Sums over subaccounts in one settlement asset; `near` is (subaccounts, notional) per band."""
+
+    health: Health = field(default_factory=Health)
+    debt: Amount = 0
+    near: dict[int, tuple[int, Amount]] = field(default_factory=lambda: dict.fromkeys(BANDS, (0, 0)))
+
+
+@dataclass(slots=True)
+class Totals:
+    """What one look at all subaccounts finds; every market and asset listed is there, with zeros."""
+
+    sides: dict[tuple[MarketId, str], SideTotal]
+    orders: dict[MarketId, int]
+    assets: dict[AssetId, AssetTotal]
+    liquidations: int = 0
+
+
+def measure(state: State) -> Iterator[Reading | None]:
+    """Look at every subaccount, some at a time; what happens meanwhile is seen by those looked at later."""
+    totals = Totals(
+        {(market, side): SideTotal() for market in state.markets for side in SIDES},
+        dict.fromkeys(state.markets, 0),
+        {asset: AssetTotal() for asset in state.assets},
+    )
+    everybody = list(state.subaccounts.values())
+    for number, subaccount in enumerate(everybody, 1):
+        count(state, subaccount, totals)
+        if number % PAUSE_EVERY == 0:
+            yield None
+    yield Reading(SUBACCOUNTS, (), len(everybody))
+    yield Reading(LIQUIDATIONS, (), totals.liquidations)
+    yield Reading(QUEUE, (), len(state.queue))
+    yield from market_readings(state, totals)
+    for asset, total in totals.assets.items():
+        yield from asset_readings(state.assets[asset].symbol, state.assets[asset].decimals, total)
+
+
+def count(state: State, subaccount: Subaccount, totals: Totals) -> None:
+    """Add one subaccount."""
+    totals.liquidations += subaccount.liquidation is not None
+    for market_id, exposure in subaccount.exposures.items():
+        totals.orders[market_id] = totals.orders.get(market_id, 0) + len(exposure.orders)
+        if exposure.size:
+            side = totals.sides.setdefault((market_id, SIDES[exposure.size < 0]), SideTotal())
+            market = state.markets[market_id]
+            side.count += 1
+            side.size += abs(exposure.size)
+            side.notional += notional(market, exposure.size, state.marks[market_id].price)
+    for asset in subaccount.idle | subaccount.unsettled | subaccount.holds:
+        count_asset(totals.assets.setdefault(asset, AssetTotal()), health(state, subaccount, asset))
+        totals.assets[asset].debt -= subaccount.unsettled.get(asset, 0)
+
+
+def count_asset(total: AssetTotal, own: Health) -> None:
+    """Add a subaccount's health in one asset."""
+    sums = total.health
+    sums.idle += own.idle
+    sums.profit += own.profit
+    sums.holds += own.holds
+    sums.initial += own.initial
+    sums.maintenance += own.maintenance
+    sums.notional += own.notional
+    if own.maintenance:
+        for percent in BANDS:
+            if 100 * own.maintenance >= percent * own.equity:
+                subaccounts, exposed = total.near[percent]
+                total.near[percent] = (subaccounts + 1, exposed + own.notional)
+
+
+def market_readings(state: State, totals: Totals) -> Iterator[Reading]:
+    """Readings by market."""
+    for (market_id, side), total in totals.sides.items():
+        market = state.markets[market_id]
+        asset = state.assets[market.settlement_asset].symbol
+        yield Reading(POSITIONS, (market.symbol, side), total.count)
+        yield Reading(SIZE, (market.symbol, side), total.size, market.size_decimals)
+        yield Reading(EXPOSURE, (market.symbol, side, asset), total.notional, market.settlement_decimals)
+    for market_id, orders in totals.orders.items():
+        yield Reading(ORDERS, (state.markets[market_id].symbol,), orders)
+
+
+def asset_readings(symbol: str, decimals: int, total: AssetTotal) -> Iterator[Reading]:
+    """Readings by asset."""
+    own = total.health
+    for family, amount in (
+        *((IDLE, own.idle), (UNSETTLED, total.debt), (HOLDS, own.holds), (PROFIT, own.profit)),
+        *((INITIAL, own.initial), (MAINTENANCE, own.maintenance)),
+    ):
+        yield Reading(family, (symbol,), amount, decimals)
+    for percent, (subaccounts, exposed) in total.near.items():
+        yield Reading(NEAR, (symbol, str(percent)), subaccounts)
+        yield Reading(NEAR_EXPOSURE, (symbol, str(percent)), exposed, decimals)
+
+
+METRICS = Metrics(FAMILIES, measure)
