@@ -29,6 +29,7 @@ MACHINES: dict[str, Machine[Any]] = {
 START_MS = 1_584_000_000_000
 """12 March 2020, 08:00 UTC, a whole hour."""
 ADMIN_KEY = 7
+SECOND_ADMIN_KEY = 9
 USDC_UNIT = 10**8
 USDC = Asset(1, "USDC", 8, 1_000_000 * USDC_UNIT)
 PERCENT = FRACTION_ONE // 100
@@ -80,7 +81,7 @@ def genesis(**partitions: int) -> m.Genesis:
     """Build a constitution, one partition per service unless said otherwise."""
     counts = dict.fromkeys(SERVICES, 1) | partitions
     slots = [slot % counts["risk"] for slot in range(SLOTS)]
-    return m.Genesis("vigil-test", 1, counts, slots, [ADMIN_KEY])
+    return m.Genesis("vigil-test", 1, counts, slots, [ADMIN_KEY, SECOND_ADMIN_KEY])
 
 
 class Person(NamedTuple):
@@ -114,10 +115,14 @@ class Commands:
         self.clock = clock
         self.ids = 0
 
-    def header(self, who: Person, window_ms: int = 60_000) -> m.CommandHeader:
+    def header(self, who: Person, window_ms: int = 60_000, approver: int = 0) -> m.CommandHeader:
         """Next header of a person."""
         self.ids += 1
-        return m.CommandHeader(who.account, who.key_id, self.ids, self.clock(), window_ms)
+        return m.CommandHeader(who.account, who.key_id, self.ids, self.clock(), window_ms, approver)
+
+    def approved(self) -> m.CommandHeader:
+        """Next header of two admins."""
+        return self.header(ADMIN, approver=SECOND_ADMIN_KEY)
 
     def open(self, who: Person) -> m.OpenAccount:
         """Open the account of a person."""
@@ -160,7 +165,29 @@ class Commands:
 
     def contribute(self, amount: int, group: str = "main", asset: int = 1) -> m.ContributeToFund:
         """Fill a fund."""
-        return m.ContributeToFund(self.header(ADMIN), group, asset, amount)
+        return m.ContributeToFund(self.approved(), group, asset, amount)
+
+    def fee_schedule(self, *tiers: m.FeeTier) -> m.SetFeeSchedule:
+        """Set the fee tiers."""
+        return m.SetFeeSchedule(self.approved(), [*tiers])
+
+    def tier(self, who: Person, tier: int) -> m.SetAccountTier:
+        """Give somebody a fee tier."""
+        return m.SetAccountTier(self.approved(), who.account, tier)
+
+    def add_key(
+        self, who: Person, key: bytes, scopes: int = m.SCOPES_ALL, expires_ms: int = 0, *, signer: bytes = b""
+    ) -> m.AddKey:
+        """Let another key act for somebody; signed by his first key unless said otherwise."""
+        return m.AddKey(self.signed_by(who, signer), key, scopes, expires_ms)
+
+    def revoke_key(self, who: Person, key: bytes, *, signer: bytes = b"") -> m.RevokeKey:
+        """Take a key's rights away."""
+        return m.RevokeKey(self.signed_by(who, signer), key_id(key))
+
+    def signed_by(self, who: Person, key: bytes) -> m.CommandHeader:
+        """Next header of a person, by another of his keys."""
+        return but(self.header(who), key_id=key_id(key)) if key else self.header(who)
 
 
 def writer_of(message: m.Message, service: str) -> str:

@@ -124,8 +124,14 @@ def check_window(header: CommandHeader, now_ms: Milliseconds) -> Refusal | None:
     return None
 
 
-def check_admin(header: CommandHeader, genesis: Genesis | None, now_ms: Milliseconds) -> Refusal | None:
-    """Refuse what no admin of the venue sent, or not now."""
+def check_admin(
+    header: CommandHeader, genesis: Genesis | None, now_ms: Milliseconds, *, two: bool = False
+) -> Refusal | None:
+    """Refuse what no admin of the venue sent, or not now; `two` asks for the word of a second admin, as what touches money does."""
     if genesis is None or header.account != 0 or header.key_id not in genesis.admin_keys:
         return Refusal(Reason.UNAUTHORIZED)
+    if header.approver and (header.approver == header.key_id or header.approver not in genesis.admin_keys):
+        return Refusal(Reason.UNAUTHORIZED)
+    if two and not header.approver:
+        return Refusal(Reason.SECOND_SIGNATURE_MISSING)
     return check_window(header, now_ms)

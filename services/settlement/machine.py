@@ -7,18 +7,23 @@ from services.core.commands import check_admin, check_window
 from services.core.fixed import LIMIT, Amount, AssetId, account_of, unexpected
 from services.core.markets import Asset
 from services.core.messages import (
+    AccountTierSet,
+    AdminFrameSigned,
     AssetListed,
     Book,
     CommandResolved,
     ContributeToFund,
     DepositCredited,
     FaucetDeposit,
+    FeeScheduleSet,
     FrameSigned,
     FundContributed,
     ListAsset,
     Message,
     Posted,
     Record,
+    SetAccountTier,
+    SetFeeSchedule,
     WithdrawalPaid,
     WithdrawalRequested,
     WithdrawalReturned,
@@ -26,14 +31,26 @@ from services.core.messages import (
 )
 from services.core.reasons import Reason, Refusal
 from services.core.spine import Machine, machine_number
+from services.settlement.fees import process_account_tier, process_fee_schedule
 from services.settlement.state import State, check_invariants
 
 ASSETS_MAX = 2**22
 """As markets, whose numbers below zero are assets of the books, too."""
 
-Input: TypeAlias = ListAsset | ContributeToFund | FaucetDeposit | FrameSigned | WithdrawalRequested
+Input: TypeAlias = (
+    ListAsset
+    | ContributeToFund
+    | SetFeeSchedule
+    | SetAccountTier
+    | FaucetDeposit
+    | FrameSigned
+    | AdminFrameSigned
+    | WithdrawalRequested
+)
 Output: TypeAlias = (
     AssetListed
+    | FeeScheduleSet
+    | AccountTierSet
     | DepositCredited
     | WithdrawalPaid
     | WithdrawalReturned
@@ -55,7 +72,11 @@ def apply(state: State, record: Record) -> list[Message]:
             return process_list_asset(state, listing)
         case ContributeToFund() as contribution:
             return process_contribution(state, contribution)
-        case FrameSigned():
+        case SetFeeSchedule() as schedule:
+            return process_fee_schedule(state, schedule)
+        case SetAccountTier() as tier:
+            return process_account_tier(state, tier)
+        case FrameSigned() | AdminFrameSigned():
             return []
         case unknown:
             raise unexpected(unknown)
@@ -131,7 +152,7 @@ def check_same(known: Asset, asset: Asset) -> Refusal | None:
 def process_contribution(state: State, contribution: ContributeToFund) -> list[Message]:
     """Put the venue's own money into an insurance fund."""
     header = contribution.header
-    answer = state.commands.take(header, check_admin(header, state.genesis, state.now_ms), state.now_ms)
+    answer = state.commands.take(header, check_admin(header, state.genesis, state.now_ms, two=True), state.now_ms)
     if answer is not None:
         return [*answer]
     refusal = check_contribution(state, contribution)

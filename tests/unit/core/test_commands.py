@@ -3,9 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from services.core.commands import WINDOW_MAX_MS, Answer, Commands, check_window, keep_until
-from services.core.messages import CommandHeader, Outcome
+from services.core.commands import WINDOW_MAX_MS, Answer, Commands, check_admin, check_window, keep_until
+from services.core.messages import CommandHeader, Genesis, Outcome
 from services.core.reasons import Reason, Refusal
 
 NOW = 1_000_000
@@ -119,3 +120,29 @@ def test_nothing_acts_twice_and_memory_is_bounded_by_the_windows(steps: list[tup
             if now <= keep_until(one):
                 assert commands.answer(one, now)[0] is Answer.RESULT
     assert set(acted.values()) <= {1}
+
+
+GENESIS = Genesis("vigil-test", 1, {}, [], [7, 9])
+BY_ADMIN = {"account": 0, "key_id": 7}
+ADMINS: list[tuple[str, bool, dict[str, int], Refusal | None]] = [
+    ("one where one is enough", False, {}, None),
+    ("two where one is enough", False, {"approver": 9}, None),
+    ("two where two are needed", True, {"approver": 9}, None),
+    ("the other way round", True, {"key_id": 9, "approver": 7}, None),
+    ("a client", True, {"account": 5, "approver": 9}, Refusal(Reason.UNAUTHORIZED)),
+    ("a key that is no admin's", True, {"key_id": 8, "approver": 9}, Refusal(Reason.UNAUTHORIZED)),
+    ("a second signature by no admin, needed or not", False, {"approver": 8}, Refusal(Reason.UNAUTHORIZED)),
+    ("the same key twice", True, {"approver": 7}, Refusal(Reason.UNAUTHORIZED)),
+    ("one where two are needed", True, {}, Refusal(Reason.SECOND_SIGNATURE_MISSING)),
+    ("who asks before when", True, {"window_ms": 0}, Refusal(Reason.SECOND_SIGNATURE_MISSING)),
+    ("two, too late", True, {"approver": 9, "timestamp_ms": NOW - 1_001}, Refusal(Reason.OUTSIDE_WINDOW, 1_000)),
+]
+
+
+@pytest.mark.parametrize(("two", "fields", "expected"), [row[1:] for row in ADMINS], ids=[row[0] for row in ADMINS])
+def test_admins(two: bool, fields: dict[str, int], expected: Refusal | None) -> None:  # noqa: FBT001 - a column
+    assert check_admin(replace(header(), **BY_ADMIN | fields), GENESIS, NOW, two=two) == expected
+
+
+def test_before_genesis_there_is_no_admin() -> None:
+    assert check_admin(replace(header(), **BY_ADMIN), None, NOW) == Refusal(Reason.UNAUTHORIZED)

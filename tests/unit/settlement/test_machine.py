@@ -9,7 +9,20 @@ from services.core.commands import WINDOW_MAX_MS
 from services.core.fixed import LIMIT
 from services.core.reasons import Reason
 from services.core.spine import machine_number
-from tests.builders import ALICE, BOB, START_MS, USDC, USDC_UNIT, Driven, but, only, reason_of, the
+from tests.builders import (
+    ADMIN_KEY,
+    ALICE,
+    BOB,
+    SECOND_ADMIN_KEY,
+    START_MS,
+    USDC,
+    USDC_UNIT,
+    Driven,
+    but,
+    only,
+    reason_of,
+    the,
+)
 
 
 @pytest.fixture
@@ -134,6 +147,21 @@ def test_a_contribution_goes_to_the_fund(settlement: Driven) -> None:
     assert reason_of(events) is Reason.NONE
 
 
+def test_money_of_the_venue_needs_two_admins(settlement: Driven) -> None:
+    """Whoever is missing or is no second admin, the reason says it, and nothing is remembered of the command."""
+    commands = settlement.commands
+    for command in (commands.contribute(5), commands.fee_schedule((1, 0, 0)), commands.tier(ALICE, 0)):
+        for approver, reason in (
+            (0, Reason.SECOND_SIGNATURE_MISSING),
+            (ADMIN_KEY, Reason.UNAUTHORIZED),
+            (8, Reason.UNAUTHORIZED),
+            (SECOND_ADMIN_KEY, Reason.NONE),
+        ):
+            events = settlement.tell(but(command, header=but(command.header, approver=approver)))
+            assert reason_of(events) is reason
+            assert (len(events) == 1) is (reason is not Reason.NONE)
+
+
 CONTRIBUTIONS = [("unknown asset", Reason.UNKNOWN_ASSET, 9, 5), ("nothing", Reason.INVALID_AMOUNT, 1, 0)]
 
 
@@ -157,3 +185,4 @@ def test_a_withdrawal_is_paid_from_custody_or_sent_back(settlement: Driven) -> N
 
 def test_signed_frames_change_nothing(settlement: Driven) -> None:
     assert settlement.tell(m.FrameSigned(ALICE.account, b"k", b"f", b"s")) == []
+    assert settlement.tell(m.AdminFrameSigned([b"k", b"l"], b"f", [b"s", b"t"])) == []
