@@ -5,17 +5,21 @@ More digits than the unit has are refused, zeros included; nothing is ever round
 """
 
 import re
+from functools import lru_cache
 
 from services.core.fixed import LIMIT
 
 DECIMAL = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?", re.ASCII)
 LENGTH_MAX = 40
+REMEMBERED = 16_384
+"""Prices and sizes come again and again; what is no decimal is not remembered."""
 
 
 class NotDecimal(ValueError):
     """The text is no decimal that fits; it says what would."""
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse_decimal(text: str, decimals: int) -> int:
     """Units of 10^-decimals in `text`, 0 <= result < 2^62.
 
@@ -23,10 +27,9 @@ def parse_decimal(text: str, decimals: int) -> int:
     """
     if len(text) > LENGTH_MAX:
         raise NotDecimal(f"longer than {LENGTH_MAX} characters")
-    match = DECIMAL.fullmatch(text)
-    if match is None:
+    if DECIMAL.fullmatch(text) is None:
         raise NotDecimal("not a plain decimal such as 12.5")
-    whole, fraction = match[1], match[2] or ""
+    whole, _, fraction = text.partition(".")
     if len(fraction) > decimals:
         raise NotDecimal(f"{len(fraction)} digits after the point, at most {decimals} are accepted")
     units = int(whole + fraction.ljust(decimals, "0"))

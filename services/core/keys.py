@@ -4,7 +4,9 @@ A signature covers a domain (which kind of message, of which venue) and the exac
 kind of request or to another venue.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -70,6 +72,36 @@ def verifies(key: bytes, signature: bytes, signed: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+class PublicKey(NamedTuple):
+    """A public key, read, with the ids that come from it."""
+
+    key: bytes
+    key_id: int
+    account: AccountId
+    point: Ed25519PublicKey
+
+    def signed(self, signature: bytes, covered: bytes) -> bool:
+        """Whether `signature` is the key's own of `covered`."""
+        try:
+            self.point.verify(signature, covered)
+        except InvalidSignature:
+            return False
+        return True
+
+
+@lru_cache(maxsize=4_096)
+def read_key(key: bytes) -> PublicKey | None:
+    """Read a public key, None when it is not sound; those that act are read once."""
+    if not is_sound_key(key):
+        return None
+    try:
+        point = Ed25519PublicKey.from_public_bytes(key)
+    except ValueError:
+        return None
+    number = key_id(key)
+    return PublicKey(key, number, number >> 10, point)
 
 
 class SigningKey:

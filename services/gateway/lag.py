@@ -10,9 +10,9 @@ from services.core.messages import Genesis
 from services.core.reasons import TEXT, Reason
 from services.core.rpc import Refused
 from services.core.topics import inbox
+from services.gateway.fields import CommandRefused
 from services.gateway.limits import GatewaySettings
 from services.gateway.queries import Queries
-from services.gateway.translate import CommandRefused
 
 MachineName: TypeAlias = tuple[str, int]
 WATCHED = ("risk", "matching")

@@ -20,6 +20,7 @@ from services.core.reasons import Reason
 from services.core.rpc import TRACE, Refused
 from services.core.topics import inbox
 from services.gateway.explain import Units
+from services.gateway.fields import CommandRefused
 from services.gateway.frames import VerifiedFrame
 from services.gateway.lag import LagWatch
 from services.gateway.limits import GatewaySettings, RateLimit
@@ -27,7 +28,7 @@ from services.gateway.metrics import CommandCounts
 from services.gateway.queries import Queries
 from services.gateway.read_models import Listings
 from services.gateway.results import Found, Results, refused, result_of, unknown
-from services.gateway.translate import CommandRefused, translate
+from services.gateway.translate import translate
 from vigil.v1 import common_pb2, feeds_pb2, queries_pb2
 from vigil.v1 import trading_pb2 as pb
 

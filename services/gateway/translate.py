@@ -1,93 +1,87 @@
 """One command of a frame as the message that its machine reads; decimals become integers here, and nothing is rounded.
 
 What is refused here would be refused by the machine as well; a shield only saves it the work. What needs state (margin, bands, open
-orders) is left to the machine.
+orders, times) is left to the machine.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any
 
 from services.core import messages as m
-from services.core.decimals import NotDecimal, format_decimal, parse_decimal
-from services.core.fixed import SUBACCOUNTS, AccountId, Amount, Price, Size, SubaccountId
-from services.core.markets import Asset, Market
-from services.core.reasons import TEXT, Reason
+from services.core.keys import is_sound_key
+from services.core.reasons import Reason
 from services.core.rpc import shown
 from services.gateway.explain import Units
+from services.gateway.fields import (
+    CommandRefused,
+    Listings,
+    amount_of,
+    asset_of,
+    market_of,
+    price_of,
+    size_of,
+    subaccount_of,
+    time_of,
+)
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
 ADDRESS_LENGTH_MAX = 128
-SIDES = {common_pb2.SIDE_BID: m.Side.BUY, common_pb2.SIDE_ASK: m.Side.SELL}
-TIMES_IN_FORCE = {
-    common_pb2.TIME_IN_FORCE_GTC: m.TimeInForce.GTC,
-    common_pb2.TIME_IN_FORCE_IOC: m.TimeInForce.IOC,
-    common_pb2.TIME_IN_FORCE_POST_ONLY: m.TimeInForce.POST_ONLY,
-}
-
-
-class Listings(Protocol):
-    """What is listed, by symbol."""
-
-    def market(self, symbol: str) -> Market | None:
-        """Return the market of a symbol."""
-        ...
-
-    def asset(self, symbol: str) -> Asset | None:
-        """Return the asset of a symbol."""
-        ...
-
-    def asset_by_id(self, asset: int) -> Asset | None:
-        """Return the asset of an id."""
-        ...
-
-
-class CommandRefused(Exception):
-    """The command is not passed on; `limit` is in the units of the refused field."""
-
-    def __init__(self, reason: Reason, limit: int = 0, text: str = "") -> None:
-        super().__init__(text)
-        self.reason = reason
-        self.limit = limit
-        self.text = text or TEXT[reason].format(limit=limit)
+SIDES = {common_pb2.SIDE_BID: int(m.Side.BUY), common_pb2.SIDE_ASK: int(m.Side.SELL)}
+GTC = int(m.TimeInForce.GTC)
+TIMES_IN_FORCE = {int(one): int(one) for one in m.TimeInForce}
+SELF_TRADES = {int(one): int(one) for one in m.SelfTrade}
+AT_ONCE = (int(m.TimeInForce.IOC), int(m.TimeInForce.FOK))
+NO_SIZE = ("", "0")
+OrderIds = pb.CancelOrder | pb.ReplaceOrder
 
 
 def translate(command: pb.Command, header: m.CommandHeader, key: bytes, listings: Listings) -> m.Message:
-    """Build the message of a command; raises CommandRefused."""
-    match command.WhichOneof("request"):
-        case "place_order":
-            return place_order(command.place_order, header, listings)
-        case "cancel_order":
-            return cancel_order(command.cancel_order, header, listings)
-        case "open_account":
-            return m.OpenAccount(header, key)
-        case "faucet_deposit":
-            return faucet_deposit(command.faucet_deposit, header, listings)
-        case "withdraw":
-            return withdraw(command.withdraw, header, listings)
-        case _:
-            raise CommandRefused(Reason.MALFORMED, 0, "the command holds no request that this release knows")
+    """Build the message of a command that `key` signed; raises CommandRefused."""
+    name = command.WhichOneof("request")
+    if name is None:
+        raise CommandRefused(Reason.MALFORMED, 0, "the command holds no request that this release knows")
+    if name == "open_account":
+        return m.OpenAccount(header, key)
+    return TRANSLATE[name](getattr(command, name), header, listings)
 
 
 def place_order(order: pb.PlaceOrder, header: m.CommandHeader, listings: Listings) -> m.PlaceOrder:
     """Build PlaceOrder."""
     subaccount = subaccount_of(header.account, order.subaccount)
     market = market_of(order.symbol, listings)
-    side = SIDES.get(order.side)
-    if side is None:
-        raise CommandRefused(Reason.INVALID_ORDER, 0, f"side {order.side} is neither SIDE_BID (1) nor SIDE_ASK (2)")
-    time_in_force = TIMES_IN_FORCE.get(order.time_in_force)
-    if time_in_force is None:
-        text = f"time_in_force {order.time_in_force} is none of GTC (0), IOC (1), POST_ONLY (2)"
+    side = side_of(order.side)
+    time_in_force = order.time_in_force
+    if time_in_force not in TIMES_IN_FORCE:
+        text = f"time_in_force {time_in_force} is none of GTC (0), IOC (1), POST_ONLY (2), FOK (3), POST_ONLY_SLIDE (4)"
         raise CommandRefused(Reason.INVALID_ORDER, 0, text)
     size = size_of(order.size, market)
     price = price_of(order.price, market) if order.price else 0
-    if not price and time_in_force != m.TimeInForce.IOC:
-        text = "an order without price is a market order, which needs TIME_IN_FORCE_IOC"
+    if not price and time_in_force not in AT_ONCE:
+        text = "an order without price is a market order, which needs TIME_IN_FORCE_IOC or TIME_IN_FORCE_FOK"
         raise CommandRefused(Reason.INVALID_ORDER, 0, text)
-    if order.reduce_only and time_in_force != m.TimeInForce.IOC:
-        raise CommandRefused(Reason.INVALID_ORDER, 0, "a reduce_only order needs TIME_IN_FORCE_IOC")
+    reduce_only = order.reduce_only
+    if reduce_only and market.is_spot:
+        raise CommandRefused(Reason.INVALID_ORDER, 0, "reduce_only is for positions; a spot market has none")
+    expires_ms = order.expires_ms
+    if expires_ms and time_of(expires_ms) and time_in_force in AT_ONCE:
+        raise CommandRefused(Reason.INVALID_ORDER, 0, "expires_ms is for orders that rest; IOC and FOK never do")
+    self_trade = order.self_trade
+    if self_trade not in SELF_TRADES:
+        text = f"self_trade {self_trade} is none of REJECT_TAKER (0), CANCEL_MAKER (1), CANCEL_BOTH (2), DECREMENT (3)"
+        raise CommandRefused(Reason.INVALID_ORDER, 0, text)
     return m.PlaceOrder(
-        header, subaccount, market.id, side, time_in_force, price, size, order.client_id, order.reduce_only
+        header,
+        subaccount,
+        market.id,
+        side,
+        time_in_force,
+        price,
+        size,
+        order.client_id,
+        reduce_only,
+        self_trade,
+        expires_ms,
     )
 
 
@@ -95,9 +89,70 @@ def cancel_order(cancel: pb.CancelOrder, header: m.CommandHeader, listings: List
     """Build CancelOrder."""
     subaccount = subaccount_of(header.account, cancel.subaccount)
     market = market_of(cancel.symbol, listings)
-    if not (cancel.order_id or cancel.client_id):
-        raise CommandRefused(Reason.INVALID_ORDER, 0, "a cancel names an order_id or a client_id, not 0")
-    return m.CancelOrder(header, subaccount, market.id, cancel.order_id, cancel.client_id)
+    order_id, client_id = order_named(cancel)
+    return m.CancelOrder(header, subaccount, market.id, order_id, client_id)
+
+
+def replace_order(replace: pb.ReplaceOrder, header: m.CommandHeader, listings: Listings) -> m.ReplaceOrder:
+    """Build ReplaceOrder."""
+    subaccount = subaccount_of(header.account, replace.subaccount)
+    market = market_of(replace.symbol, listings)
+    order_id, client_id = order_named(replace)
+    price, size = price_of(replace.price, market), size_of(replace.size, market)
+    return m.ReplaceOrder(header, subaccount, market.id, price, size, order_id, client_id)
+
+
+def cancel_all(cancel: pb.CancelAll, header: m.CommandHeader, listings: Listings) -> m.CancelAll:
+    """Build CancelAll; market 0 means all."""
+    subaccount = subaccount_of(header.account, cancel.subaccount)
+    market = market_of(cancel.symbol, listings).id if cancel.symbol else 0
+    return m.CancelAll(header, subaccount, market)
+
+
+def mass_quote(quoted: pb.MassQuote, header: m.CommandHeader, listings: Listings) -> m.MassQuote:
+    """Build MassQuote: each client id once."""
+    subaccount = subaccount_of(header.account, quoted.subaccount)
+    market = market_of(quoted.symbol, listings)
+    quotes: list[m.Quote] = []
+    for quote in quoted.quotes:
+        size = 0 if quote.size in NO_SIZE else size_of(quote.size, market)
+        price = price_of(quote.price, market) if size else 0
+        quotes.append((quote.client_id, side_of(quote.side), price, size))
+    ids = {quote[0] for quote in quotes}
+    if not 0 < len(quotes) <= m.QUOTES_MAX or len(ids) != len(quotes) or 0 in ids:
+        text = f"{len(quotes)} quotes: 1 to {m.QUOTES_MAX} are accepted, each with a client_id of its own that is not 0"
+        raise CommandRefused(Reason.INVALID_ORDER, m.QUOTES_MAX, text)
+    return m.MassQuote(header, subaccount, market.id, quotes)
+
+
+def schedule_cancel(schedule: pb.ScheduleCancel, header: m.CommandHeader, listings: Listings) -> m.ScheduleCancel:
+    """Build ScheduleCancel."""
+    del listings
+    return m.ScheduleCancel(header, subaccount_of(header.account, schedule.subaccount), time_of(schedule.at_ms))
+
+
+def transfer(moved: pb.Transfer, header: m.CommandHeader, listings: Listings) -> m.Transfer:
+    """Build Transfer."""
+    giver = subaccount_of(header.account, moved.subaccount)
+    receiver = subaccount_of(header.account, moved.receiver)
+    if giver == receiver:
+        raise CommandRefused(Reason.INVALID_SUBACCOUNT, 0, "giver and receiver are the same; name two subaccounts")
+    asset = asset_of(moved.asset, listings)
+    return m.Transfer(header, giver, receiver, asset.id, amount_of(moved.amount, asset))
+
+
+def add_key(added: pb.AddKey, header: m.CommandHeader, listings: Listings) -> m.AddKey:
+    """Build AddKey."""
+    del listings
+    if not is_sound_key(added.key) or not 0 < added.scopes <= m.SCOPES_ALL:
+        raise CommandRefused(Reason.INVALID_KEY)
+    return m.AddKey(header, added.key, added.scopes, time_of(added.expires_ms))
+
+
+def revoke_key(revoked: pb.RevokeKey, header: m.CommandHeader, listings: Listings) -> m.RevokeKey:
+    """Build RevokeKey."""
+    del listings
+    return m.RevokeKey(header, revoked.key_id)
 
 
 def faucet_deposit(deposit: pb.FaucetDeposit, header: m.CommandHeader, listings: Listings) -> m.FaucetDeposit:
@@ -125,60 +180,33 @@ def withdraw(withdrawal: pb.Withdraw, header: m.CommandHeader, listings: Listing
     return m.Withdraw(header, subaccount, asset.id, amount, address)
 
 
-def subaccount_of(account: AccountId, number: int) -> SubaccountId:
-    """Return the id of a subaccount."""
-    if number >= SUBACCOUNTS:
-        raise CommandRefused(Reason.INVALID_SUBACCOUNT, SUBACCOUNTS - 1)
-    return account * SUBACCOUNTS + number
+def side_of(side: int) -> int:
+    """Side of an order, +1 or -1."""
+    found = SIDES.get(side)  # type: ignore[call-overload]
+    if found is None:
+        raise CommandRefused(Reason.INVALID_ORDER, 0, f"side {side} is neither SIDE_BID (1) nor SIDE_ASK (2)")
+    return int(found)
 
 
-def market_of(symbol: str, listings: Listings) -> Market:
-    """Return the market of a symbol."""
-    market = listings.market(symbol)
-    if market is None:
-        raise CommandRefused(Reason.UNKNOWN_MARKET, 0, f"no market {shown(symbol)}; see ListMarkets")
-    return market
+def order_named(request: OrderIds) -> tuple[m.OrderId, int]:
+    """(order id, client id) of which one is not 0."""
+    order_id, client_id = request.order_id, request.client_id
+    if not (order_id or client_id):
+        raise CommandRefused(Reason.INVALID_ORDER, 0, "name the order by an order_id or a client_id that is not 0")
+    return order_id, client_id
 
 
-def asset_of(symbol: str, listings: Listings) -> Asset:
-    """Return the asset of a symbol."""
-    asset = listings.asset(symbol)
-    if asset is None:
-        raise CommandRefused(Reason.UNKNOWN_ASSET, 0, f"no asset {shown(symbol)}; see ListMarkets")
-    return asset
-
-
-def size_of(text: str, market: Market) -> Size:
-    """Parse a size: a positive multiple of the lot within the market's limit."""
-    decimals, lot, most = market.size_decimals, market.lot, market.order_size_max
-    size = parsed(text, decimals, Reason.INVALID_SIZE, most)
-    if size <= 0 or size % lot or size > most:
-        accepted = f"multiples of {format_decimal(lot, decimals)} up to {format_decimal(most, decimals)}"
-        raise CommandRefused(Reason.INVALID_SIZE, most, f"size {shown(text)}: {market.symbol} accepts {accepted}")
-    return size
-
-
-def price_of(text: str, market: Market) -> Price:
-    """Parse a price: a positive multiple of the tick within the market's limit."""
-    decimals, tick, most = market.price_decimals, market.tick, market.price_max
-    price = parsed(text, decimals, Reason.INVALID_PRICE, tick)
-    if price <= 0 or price % tick or price > most:
-        accepted = f"multiples of {format_decimal(tick, decimals)} up to {format_decimal(most, decimals)}"
-        raise CommandRefused(Reason.INVALID_PRICE, tick, f"price {shown(text)}: {market.symbol} accepts {accepted}")
-    return price
-
-
-def amount_of(text: str, asset: Asset) -> Amount:
-    """Parse an amount above zero."""
-    amount = parsed(text, asset.decimals, Reason.INVALID_AMOUNT, 0)
-    if amount <= 0:
-        raise CommandRefused(Reason.INVALID_AMOUNT, 0, f"amount {shown(text)}: more than 0 is accepted")
-    return amount
-
-
-def parsed(text: str, decimals: int, reason: Reason, limit: int) -> int:
-    """Parse a decimal, or refuse it for `reason`."""
-    try:
-        return parse_decimal(text, decimals)
-    except NotDecimal as wrong:
-        raise CommandRefused(reason, limit, f"{shown(text)}: {wrong}") from None
+TRANSLATE: dict[str, Callable[[Any, m.CommandHeader, Listings], m.Message]] = {
+    "place_order": place_order,
+    "cancel_order": cancel_order,
+    "replace_order": replace_order,
+    "cancel_all": cancel_all,
+    "mass_quote": mass_quote,
+    "schedule_cancel": schedule_cancel,
+    "transfer": transfer,
+    "faucet_deposit": faucet_deposit,
+    "withdraw": withdraw,
+    "add_key": add_key,
+    "revoke_key": revoke_key,
+}
+"""By the name of the request; OpenAccount needs the key that signed and stands apart."""

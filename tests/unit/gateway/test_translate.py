@@ -4,7 +4,8 @@ import pytest
 
 from services.core import messages as m
 from services.core.reasons import Reason
-from services.gateway.translate import CommandRefused, translate
+from services.gateway.fields import CommandRefused
+from services.gateway.translate import translate
 from tests.unit.gateway.venue import Listed
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
