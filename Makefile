@@ -67,8 +67,9 @@ vectors: setup ## write tests/vectors anew; review the difference
 bench-log: setup tools ## throughput and latency of the logs and the host; figures in build/bench/log.json
 	@$(PY) -m bench.log $(ARGS)
 
-tools: | $(VENV)/bin/python ## what the full test-suite needs beyond Python: Java and the jars of Kafka
+tools: | $(VENV)/bin/python ## what the full test-suite needs beyond Python: Java, the jars of Kafka, npm packages
 	@$(PY) deploy/kafka/tools.py
+	@$(PY) protos/examples/tools.py
 
 kafka: tools ## a Kafka broker of our own on port 19092; BROKERS=3 starts three
 	@$(PY) deploy/kafka/broker.py start --brokers $(BROKERS) $(ARGS)
@@ -86,4 +87,4 @@ wheel: setup ## build/dist/vigil_exchange-*.whl
 	@$(PY) -m build --quiet --wheel --no-isolation --outdir build/dist
 
 clean: kafka-stop ## remove everything that was generated, fetched or written by running
-	rm -rf $(VENV) build dist run protos/gen *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist run protos/gen protos/examples/node_modules *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,12 +1,15 @@
-"""The public schema says what it means: every message, field and RPC has words, and its README agrees with the code."""
+"""The public schema says what it means and keeps its word: all is documented, its README agrees with the code, what was released stays."""
 
-import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+from google.protobuf import descriptor_pb2
 
 from services.core.topics import DIGESTS, ROUTES, topic_of
+from tests.vectors.released_protos import broken, listing, present_files, released
 
 PROTOS = Path(__file__).resolve().parents[1] / "protos"
 FILES = sorted(PROTOS.glob("vigil/v1/*.proto"))
@@ -61,6 +64,109 @@ def test_every_file_is_in_the_readme() -> None:
     assert [file.name for file in FILES if f"`{file.name}`" not in README] == []
 
 
-def test_the_example_consumer_is_python() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    ast.parse(example)
+def test_every_example_is_in_the_readme() -> None:
+    examples = [path.name for path in (PROTOS / "examples").glob("read_feed.*")]
+    assert len(examples) == 2
+    assert [name for name in examples if f"examples/{name}" not in README] == []
+
+
+def test_no_released_field_value_or_rpc_changed() -> None:
+    """What fails here breaks a client that is out there: append a field, a value or an RPC instead."""
+    assert broken(released(), listing(present_files())) == []
+
+
+Files: TypeAlias = dict[str, descriptor_pb2.FileDescriptorProto]
+
+
+def message(files: Files, name: str) -> descriptor_pb2.DescriptorProto:
+    return next(one for file in files.values() for one in file.message_type if one.name == name)
+
+
+def field(files: Files, of: str, name: str) -> descriptor_pb2.FieldDescriptorProto:
+    return next(one for one in message(files, of).field if one.name == name)
+
+
+def renumbered(files: Files) -> None:
+    field(files, "PlaceOrder", "price").number = 99
+
+
+def retyped(files: Files) -> None:
+    field(files, "PlaceOrder", "client_id").type = descriptor_pb2.FieldDescriptorProto.TYPE_UINT64
+
+
+def renamed(files: Files) -> None:
+    field(files, "PlaceOrder", "price").name = "limit_price"
+
+
+def repeated(files: Files) -> None:
+    field(files, "PlaceOrder", "price").label = descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
+
+
+def optional(files: Files) -> None:
+    field(files, "PlaceOrder", "price").proto3_optional = True
+
+
+def out_of_its_oneof(files: Files) -> None:
+    field(files, "Command", "place_order").ClearField("oneof_index")
+
+
+def another_message(files: Files) -> None:
+    field(files, "Command", "place_order").type_name = ".vigil.v1.CancelOrder"
+
+
+def removed(files: Files) -> None:
+    del message(files, "PlaceOrder").field[4]
+
+
+def message_removed(files: Files) -> None:
+    files["vigil/v1/trading.proto"].message_type.remove(message(files, "OpenAccount"))
+
+
+def reserved_number_used(files: Files) -> None:
+    record = message(files, "FeedRecord")
+    record.ClearField("reserved_range")
+    record.field.add(name="level", number=26, type=descriptor_pb2.FieldDescriptorProto.TYPE_INT64)
+
+
+def value_renumbered(files: Files) -> None:
+    files["vigil/v1/common.proto"].enum_type[0].value[1].number = 7
+
+
+def unary_made_a_stream(files: Files) -> None:
+    files["vigil/v1/trading.proto"].service[0].method[0].server_streaming = True
+
+
+PLANTED: list[Callable[[Files], None]] = [
+    renumbered,
+    retyped,
+    renamed,
+    repeated,
+    optional,
+    out_of_its_oneof,
+    another_message,
+    removed,
+    message_removed,
+    reserved_number_used,
+    value_renumbered,
+    unary_made_a_stream,
+]
+
+
+@pytest.mark.parametrize("change", PLANTED, ids=lambda change: change.__name__)
+def test_a_planted_change_is_found(change: Callable[[Files], None]) -> None:
+    files = {file.name: file for file in present_files()}
+    was = listing(files.values())
+    change(files)
+    assert broken(was, listing(files.values())) != []
+
+
+def test_additions_pass() -> None:
+    files = {file.name: file for file in present_files()}
+    was = listing(files.values())
+    place = message(files, "PlaceOrder")
+    place.field.add(name="note", number=50, type=descriptor_pb2.FieldDescriptorProto.TYPE_STRING)
+    files["vigil/v1/common.proto"].enum_type[0].value.add(name="SIDE_BOTH", number=3)
+    place.reserved_range.add(start=60, end=62)
+    now = listing(files.values())
+    assert broken(was, now) == []
+    assert len(now) == len(was) + 4

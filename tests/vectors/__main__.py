@@ -11,6 +11,7 @@ from services.core import messages as m
 from services.core.markets import Asset, Market
 from services.core.spine import Engine
 from tests.builders import MACHINES, Driven
+from tests.vectors import released_protos
 from tests.vectors.scenarios import SCENARIOS
 from tests.vectors.text import Input, records, run, write
 
@@ -72,7 +73,7 @@ def schema() -> bytes:
 
 def main() -> int:
     """Write what differs and say so."""
-    wanted = dict([*vectors(), (SCHEMA, schema())])
+    wanted = dict([*vectors(), (SCHEMA, schema()), (released_protos.RELEASED, released_protos.written())])
     for path in [*HERE.glob("*/*.log"), *HERE.glob("snapshots/*.snapshot")]:
         if path not in wanted:
             path.unlink()
