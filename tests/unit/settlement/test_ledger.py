@@ -116,6 +116,83 @@ async def test_an_entry_after_a_gap_waits_until_it_comes_again() -> None:
     assert (stream.early, stream.duplicates, queries.last_entry()) == (1, 0, 3)
 
 
+BTC, SAVINGS = 2, ALICE + 1
+BOB = 9 * 256
+SPOT, PERPETUAL = 7, 1
+
+
+def spot_fill(owner: int, size: int, cash: int, fee: int) -> list[Leg]:
+    """Legs of one side of a spot trade: base and quote against clearing, the fee in quote."""
+    return [
+        *[(Book.IDLE, owner, 0, BTC, size), (Book.CLEARING, 0, SPOT, BTC, -size)],
+        *[(Book.IDLE, owner, 0, USDC, cash - fee), (Book.CLEARING, 0, SPOT, USDC, -cash), (Book.FEES, 0, 0, USDC, fee)],
+    ]
+
+
+def closed(owner: int, size: int, cash: int, paid: int) -> list[Leg]:
+    """Legs of a delisting: size and cash against clearing at the last price, what is left becomes idle."""
+    return [
+        *[(Book.POSITION, owner, PERPETUAL, -PERPETUAL, -size), (Book.CLEARING, 0, PERPETUAL, -PERPETUAL, size)],
+        *[(Book.POSITION, owner, PERPETUAL, USDC, -cash), (Book.CLEARING, 0, PERPETUAL, USDC, -paid)],
+        (Book.IDLE, owner, 0, USDC, cash + paid),
+    ]
+
+
+TRANSFER = [(Book.IDLE, ALICE, 0, USDC, -40), (Book.IDLE, SAVINGS, 0, USDC, 40)]
+
+
+async def test_a_transfer_is_one_entry_with_a_line_in_both_statements() -> None:
+    _, queries = await read(chained([posted("deposit", DEPOSIT), posted("transfer", TRANSFER, 2)]))
+    assert [tuple(one) for one in queries.balances(ALICE)] == [(Book.IDLE, 0, USDC, 60)]
+    assert [tuple(one) for one in queries.balances(SAVINGS)] == [(Book.IDLE, 0, USDC, 40)]
+    lines = [*queries.statement(ALICE, after_entry=1), *queries.statement(SAVINGS)]
+    assert [(line.entry, line.kind, line.amount) for line in lines] == [(2, "transfer", -40), (2, "transfer", 40)]
+    assert queries.trial_balance().totals() == {USDC: {Book.TRANSIT: -100, Book.IDLE: 100}}
+
+
+async def test_a_spot_trade_clears_in_both_assets_once_both_sides_are_booked() -> None:
+    """Bought on one shard, sold on another: until the second books, clearing holds what is on its way."""
+    home = MemoryLog()
+    await home.create({TOPIC: 2})
+    store = Store(":memory:")
+    streams = await open_streams(home, store)
+    queries = queries_of(store)
+    await home.append(TOPIC, 0, chained([posted("fill", spot_fill(ALICE, 5, -200, 2), 3)]))
+    await read_all(streams)
+    half = queries.trial_balance()
+    assert (half.unbalanced(), half.totals()[BTC][Book.CLEARING], half.totals()[USDC][Book.CLEARING]) == ({}, -5, 200)
+    await home.append(TOPIC, 1, chained([posted("fill", spot_fill(BOB, -5, 200, 1), 3)], "risk/1"))
+    await read_all(streams)
+    whole = queries.trial_balance()
+    assert whole.unbalanced() == {}
+    assert whole.totals() == {
+        BTC: {Book.IDLE: 0, Book.CLEARING: 0},
+        USDC: {Book.IDLE: -3, Book.CLEARING: 0, Book.FEES: 3},
+    }
+    assert [tuple(one) for one in queries.balances(BOB)] == [(Book.IDLE, 0, USDC, 199), (Book.IDLE, 0, BTC, -5)]
+    assert queries.open_interest(SPOT) == 0, "a spot trade opens nothing"
+    assert queries.trial_balance(half.entry) == half
+
+
+async def test_a_delisting_leaves_neither_position_nor_clearing() -> None:
+    short = [
+        *[(Book.POSITION, BOB, 1, -1, -3), (Book.CLEARING, 0, 1, -1, 3)],
+        *[(Book.POSITION, BOB, 1, USDC, 60), (Book.CLEARING, 0, 1, USDC, -60)],
+    ]
+    entries = [
+        *[posted("deposit", DEPOSIT), posted("fill", FILL, 2), posted("fill", short, 3)],
+        *[posted("delisted", closed(ALICE, 3, -60, 75), 4), posted("delisted", closed(BOB, -3, 60, -75), 5)],
+    ]
+    _, queries = await read(chained(entries))
+    assert [queries.trial_balance(entry).unbalanced() for entry in range(1, 6)] == [{}] * 5
+    totals = queries.trial_balance().totals()
+    assert totals[-PERPETUAL] == {Book.POSITION: 0, Book.CLEARING: 0}
+    assert totals[USDC] == {Book.TRANSIT: -100, Book.IDLE: 98, Book.FEES: 2, Book.POSITION: 0, Book.CLEARING: 0}
+    assert queries.open_interest(PERPETUAL) == 0
+    assert [tuple(one) for one in queries.balances(ALICE)] == [(Book.IDLE, 0, USDC, 113)]
+    assert [tuple(one) for one in queries.balances(BOB)] == [(Book.IDLE, 0, USDC, -15)]
+
+
 UNBALANCED = Posted("fill", 2, 0, [(Book.IDLE, ALICE, 0, USDC, 5), (Book.FEES, 0, 0, USDC, -4)])
 FALSE_HISTORIES = [
     ("broken chain", [HISTORY[0], chained([posted("other", DEPOSIT), posted("fill", FILL, 2)])[1]], "another history"),
