@@ -9,7 +9,7 @@ ARGS ?=
 KAFKA_LIBS := build/kafka/libs/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup stubs run run-kafka test lint format simulate soak vectors bench-log tools kafka kafka-stop \
+.PHONY: help setup stubs run run-kafka test lint format simulate soak vectors bench-log bench-orders tools kafka kafka-stop \
 	kafka-status lock wheel clean
 
 help: ## this list
@@ -66,6 +66,9 @@ vectors: setup ## write tests/vectors anew; review the difference
 
 bench-log: setup tools ## throughput and latency of the logs and the host; figures in build/bench/log.json
 	@$(PY) -m bench.log $(ARGS)
+
+bench-orders: setup tools ## orders per second and latency end to end; figures in build/bench/orders.json; ARGS=--quick
+	@$(PY) -m bench.orders $(ARGS)
 
 tools: | $(VENV)/bin/python ## what the full test-suite needs beyond Python: Java, the jars of Kafka, npm packages
 	@$(PY) deploy/kafka/tools.py
