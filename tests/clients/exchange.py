@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from services.client import Vigil
 from services.core import messages as m
 from services.core.host import Host, HostSettings
 from services.core.log import Log
@@ -39,6 +40,7 @@ MACHINES: list[tuple[Machine[Any], ModuleType]] = [
     (INSURANCE_FUND, insurance_fund_api),
 ]
 PRICE = 8_000 * 10**8
+PRICES = {"BTC_USD": PRICE, "ETH_USD": 200 * 10**8, "SOL_USD": 20 * 10**8}
 SOURCES = ("one", "two", "three")
 
 
@@ -77,26 +79,34 @@ class Exchange:
         return Host(Engine(machine, partition), self.home, snapshots, asyncio.ensure_future, pace)
 
     async def tell_prices(self) -> None:
-        """Observe the same price again and again, so that marks stay fresh."""
+        """Observe the same prices again and again, so that marks stay fresh."""
         while True:
             now = self.home.now_ms()
-            seen = [m.Record(m.PriceObserved(source, "BTC_USD", PRICE, now)) for source in SOURCES]
-            await self.home.append("funding.inbox", 0, [msgspec.msgpack.encode(record) for record in seen])
+            seen = [m.PriceObserved(source, index, price, now) for index, price in PRICES.items() for source in SOURCES]
+            await self.home.append("funding.inbox", 0, [msgspec.msgpack.encode(m.Record(one)) for one in seen])
             await asyncio.sleep(0.3)
 
     async def gateway(self, settings: GatewaySettings | None = None, home: Log | None = None) -> Gateway:
-        """Start one more gateway; it is ready when the market has its first mark."""
+        """Start one more gateway; it is ready when every market has its first mark."""
         channels = {
             service: [open_channel(self.server.address)] * self.partitions(service)
             for service in ("risk", "matching", "settlement")
         }
         gateway = Gateway(home or self.home, Queries(channels), settings)
         self.gateways.append(gateway)
-        with gateway.hub.subscribed(("marks", 0)) as marks:
-            await gateway.start()
-            async with asyncio.timeout(10):
-                await anext(marks.batches(1))
+        await gateway.start()
+        async with asyncio.timeout(10):
+            await self.marked(gateway)
         return gateway
+
+    async def marked(self, gateway: Gateway) -> None:
+        """Wait until a gateway has told a mark of every market."""
+        missing = {market.id for market in self.venue.markets}
+        async with Vigil(gateway.address) as client:
+            async for record in client.watch_marks():
+                missing -= {mark.market for mark in record.marks_updated.marks}
+                if not missing:
+                    return
 
     async def stop(self) -> None:
         for gateway in self.gateways:
