@@ -318,8 +318,10 @@ class Engine(Generic[S]):
         return genesis
 
     def market_of(self, message: m.Message) -> Market:
-        """Market of a message, as listed; MarketListed brings it along."""
-        return message.market if isinstance(message, m.MarketListed) else self.state.markets[message.market]  # type: ignore[attr-defined]
+        """Market of a message, as listed; MarketListed and MarketChanged bring it along."""
+        if isinstance(message, m.MarketListed | m.MarketChanged):
+            return message.market
+        return self.state.markets[message.market]  # type: ignore[attr-defined]
 
     def snapshot(self) -> bytes:
         """State and spine as bytes."""
