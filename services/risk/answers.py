@@ -1,34 +1,64 @@
 """Matching's answers to orders: holds released on the outcome, fills booked in one entry each."""
 
-from services.core.contracts import cash_flow, fee, notional
-from services.core.fixed import account_of
+from services.core.contracts import base_amount, cash_flow, notional, value
+from services.core.fixed import FRACTION_ONE, account_of
 from services.core.markets import Market
 from services.core.messages import (
     Book,
     CancelRefused,
     FillBooked,
     Leg,
+    MarketDelisted,
+    MarketState,
     Message,
     OrderCancelled,
     OrderFilled,
     OrderKind,
+    OrderReduced,
+    OrderReplaced,
     OrderRested,
     OrderStatus,
     OrderUpdated,
     PositionChanged,
+    ReplaceRefused,
     Side,
 )
 from services.core.reasons import Reason, Refusal
 from services.risk import liquidation, margin
 from services.risk.events import balance_changed
-from services.risk.state import Exposure, OpenOrder, State, Subaccount, drop_empty, exposure_of, post, reduce_order
+from services.risk.state import (
+    Exposure,
+    OpenOrder,
+    State,
+    Subaccount,
+    Terms,
+    change_order,
+    drop_empty,
+    end_order,
+    exposure_of,
+    hold_asset,
+    name_order,
+    post,
+    settle_terms,
+)
+
+WILLED = (
+    Reason.CANCELLED_BY_CLIENT,
+    Reason.CANCELLED_BY_LIQUIDATION,
+    Reason.CANCELLED_BY_MARGIN,
+    Reason.CANCELLED_BY_DISCONNECT,
+    Reason.CANCELLED_BY_SCHEDULE,
+    Reason.CANCELLED_BY_VENUE,
+)
+"""Reasons of somebody's decision: the order is cancelled; for any other it has expired."""
 
 
 def answered(state: State, subaccount: Subaccount, order: OpenOrder, open_size: int) -> list[Message]:
-    """Resolve the order's command at matching's first answer."""
-    filled = order.size - order.remaining
+    """Resolve the order's command at matching's first answer; that of a quote is its MassQuote's."""
+    if order.kind != OrderKind.CLIENT:
+        return []
     account = account_of(subaccount.id)
-    return [*state.commands.resolve(account, order.command_id, order=(order.order_id, open_size, filled))]
+    return [*state.commands.resolve(account, order.command_id, order=(order.order_id, open_size, order.filled))]
 
 
 def updated(
@@ -50,8 +80,15 @@ def updated(
             order.remaining,
             status,
             reason,
+            subaccount.holds.get(hold_asset(market, order.side), 0),
+            order.expires_ms,
         )
     ]
+
+
+def status_of(order: OpenOrder) -> OrderStatus:
+    """Status of an order that is open."""
+    return OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.NEW
 
 
 def process_rested(state: State, rested: OrderRested) -> list[Message]:
@@ -59,12 +96,10 @@ def process_rested(state: State, rested: OrderRested) -> list[Message]:
     subaccount = state.subaccount(rested.subaccount)
     market = state.markets[rested.market]
     order = subaccount.exposures[market.id].orders[rested.ref]
-    order.order_id = rested.order_id
-    status = OrderStatus.NEW if order.remaining == order.size else OrderStatus.PARTIALLY_FILLED
+    name_order(subaccount, market.id, order, rested.order_id)
     return [
         *answered(state, subaccount, order, order.remaining),
-        *updated(subaccount, market, order, status),
-        balance_changed(subaccount, market.settlement_asset, "order"),
+        *updated(subaccount, market, order, status_of(order)),
     ]
 
 
@@ -73,22 +108,19 @@ def process_cancelled(state: State, cancelled: OrderCancelled) -> list[Message]:
     subaccount = state.subaccount(cancelled.subaccount)
     market = state.markets[cancelled.market]
     order = subaccount.exposures[market.id].orders[cancelled.ref]
+    end_order(subaccount, market, order)
     order.order_id = cancelled.order_id
-    filled = order.size - order.remaining
-    reduce_order(subaccount, market, order, 0)
     order.remaining = cancelled.remaining
-    by_will = cancelled.reason in (Reason.CANCELLED_BY_CLIENT, Reason.CANCELLED_BY_LIQUIDATION)
+    by_will = cancelled.reason in WILLED
     status = OrderStatus.CANCELLED if by_will else OrderStatus.EXPIRED
-    refusal = Refusal(Reason(cancelled.reason), cancelled.limit)
+    refusal = None if order.filled or by_will else Refusal(Reason(cancelled.reason), cancelled.limit)
+    outcome = (order.order_id, 0, order.filled)
     account = account_of(subaccount.id)
-    outcome = (order.order_id, 0, filled)
+    own = order.command_id if order.kind == OrderKind.CLIENT else 0
     events: list[Message] = [
-        *state.commands.resolve(
-            account, order.command_id, refusal=None if filled or by_will else refusal, order=outcome
-        ),
+        *state.commands.resolve(account, own, refusal=refusal, order=outcome),
         *state.commands.resolve(account, cancelled.command_id, order=outcome),
         *updated(subaccount, market, order, status, cancelled.reason),
-        balance_changed(subaccount, market.settlement_asset, "order"),
     ]
     drop_empty(subaccount, market.id)
     if order.kind == OrderKind.LIQUIDATION:
@@ -102,6 +134,45 @@ def process_cancel_refused(state: State, refused: CancelRefused) -> list[Message
     return [*state.commands.resolve(account_of(refused.subaccount), refused.command_id, refusal=refusal)]
 
 
+def process_replaced(state: State, replaced: OrderReplaced) -> list[Message]:
+    """Take an order's new terms; without a command it has slid, and what follows says where it stands."""
+    subaccount = state.subaccount(replaced.subaccount)
+    market = state.markets[replaced.market]
+    order = subaccount.exposures[market.id].orders[replaced.ref]
+    name_order(subaccount, market.id, order, replaced.order_id)
+    by_command = replaced.command_id != 0
+    settle_terms(subaccount, market, order, Terms(replaced.price, replaced.size), answered=by_command)
+    if not by_command:
+        return []
+    outcome = (order.order_id, order.remaining, order.filled)
+    return [
+        *state.commands.resolve(account_of(subaccount.id), replaced.command_id, order=outcome),
+        *updated(subaccount, market, order, status_of(order)),
+    ]
+
+
+def process_replace_refused(state: State, refused: ReplaceRefused) -> list[Message]:
+    """Keep an order's own terms; it may be gone by now."""
+    subaccount = state.subaccount(refused.subaccount)
+    market = state.markets[refused.market]
+    exposure = subaccount.exposures.get(market.id)
+    order = exposure.orders.get(refused.ref) if exposure is not None else None
+    if order is not None:
+        settle_terms(subaccount, market, order, None, answered=True)
+    refusal = Refusal(Reason(refused.reason), refused.limit)
+    return [*state.commands.resolve(account_of(subaccount.id), refused.command_id, refusal=refusal)]
+
+
+def process_reduced(state: State, reduced: OrderReduced) -> list[Message]:
+    """Take an order's smaller size: self-trade prevention, or nothing more to reduce."""
+    subaccount = state.subaccount(reduced.subaccount)
+    market = state.markets[reduced.market]
+    order = subaccount.exposures[market.id].orders[reduced.ref]
+    name_order(subaccount, market.id, order, reduced.order_id)
+    settle_terms(subaccount, market, order, Terms(order.price, reduced.size), answered=False)
+    return updated(subaccount, market, order, status_of(order), reduced.reason)
+
+
 def process_fill(state: State, fill: OrderFilled) -> list[Message]:
     """Release the fill's part of the hold; book size, cash and fee in one entry."""
     subaccount = state.subaccount(fill.subaccount)
@@ -110,27 +181,46 @@ def process_fill(state: State, fill: OrderFilled) -> list[Message]:
     order = exposure.orders[fill.ref]
     liquidating = order.kind == OrderKind.LIQUIDATION
     settled = liquidation.settle_fill(state, subaccount, market, exposure, fill) if liquidating else []
-    order.order_id = fill.order_id
-    rate = market.maker_fee if fill.is_maker else market.taker_fee
-    charged = 0 if liquidating else fee(notional(market, fill.size, fill.price), rate)
+    name_order(subaccount, market.id, order, fill.order_id)
+    charged = 0 if liquidating else charge_fee(state, subaccount, market, order, fill)
     subaccount.group = market.group
-    reduce_order(subaccount, market, order, fill.remaining)
-    entry = book_fill(state, subaccount, market, exposure, fill, charged)
+    change_order(subaccount, market, order, fill.remaining)
     done = fill.remaining == 0
-    status = OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED
+    if done:
+        end_order(subaccount, market, order)
+    book = book_spot_fill if market.is_spot else book_fill
     events: list[Message] = [
-        entry,
+        book(state, subaccount, market, exposure, fill, charged),
         *(answered(state, subaccount, order, 0) if done else []),
-        *updated(subaccount, market, order, status),
+        *updated(subaccount, market, order, OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED),
         fill_booked(subaccount, order, fill, charged),
-        PositionChanged(subaccount.id, market.id, exposure.size, exposure.cash, exposure.basis),
         *settled,
-        balance_changed(subaccount, market.settlement_asset, "fill"),
+        *changed(subaccount, market, exposure),
     ]
     drop_empty(subaccount, market.id)
     if liquidating and done:
         events += liquidation.step_done(state, subaccount)
     return events
+
+
+def charge_fee(state: State, subaccount: Subaccount, market: Market, order: OpenOrder, fill: OrderFilled) -> int:
+    """Fee of one fill at the account's tier; what an order owes is rounded up once, however many fills it has."""
+    account = state.accounts.get(account_of(subaccount.id))
+    shares = state.fee_tiers.get(account.tier) if account is not None else None
+    maker, taker = shares or (FRACTION_ONE, FRACTION_ONE)
+    rate = market.maker_fee * maker if fill.is_maker else market.taker_fee * taker
+    order.fee_owed += notional(market, fill.size, fill.price) * rate
+    charged = margin.fee_due(order.fee_owed, order.fee_charged)
+    order.fee_charged += charged
+    return charged
+
+
+def changed(subaccount: Subaccount, market: Market, exposure: Exposure) -> list[Message]:
+    """Say what a fill left: the position and the balance, or both balances of a spot trade."""
+    balance = balance_changed(subaccount, market.settlement_asset, "fill")
+    if market.is_spot:
+        return [balance_changed(subaccount, market.base_asset, "fill"), balance]
+    return [PositionChanged(subaccount.id, market.id, exposure.size, exposure.cash, exposure.basis), balance]
 
 
 def fill_booked(subaccount: Subaccount, order: OpenOrder, fill: OrderFilled, charged: int) -> FillBooked:
@@ -168,6 +258,51 @@ def book_fill(
         (Book.FEES, 0, 0, asset, charged),
     ]
     return post(state, "fill", fill.trade_id, legs)
+
+
+def book_spot_fill(
+    state: State, subaccount: Subaccount, market: Market, _exposure: Exposure, fill: OrderFilled, charged: int
+) -> Message:
+    """Exchange base and quote against clearing, the fee from the quote (M-2, row 'spot')."""
+    owner, quote, base = subaccount.id, market.settlement_asset, market.base_asset
+    amount = base_amount(market, fill.size)
+    legs: list[Leg] = [
+        (Book.IDLE, owner, 0, base, amount),
+        (Book.CLEARING, 0, market.id, base, -amount),
+        (Book.IDLE, owner, 0, quote, fill.cash - charged),
+        (Book.CLEARING, 0, market.id, quote, -fill.cash),
+        (Book.FEES, 0, 0, quote, charged),
+    ]
+    return post(state, "fill", fill.trade_id, legs)
+
+
+def process_delisting(state: State, delisted: MarketDelisted) -> list[Message]:
+    """Close every position of a market at its last price, at the place in its stream that all shards share."""
+    market = state.markets[delisted.market]
+    state.market_states[market.id] = MarketState.DELISTED
+    events: list[Message] = []
+    for subaccount in state.subaccounts.values():
+        exposure = subaccount.exposures.get(market.id)
+        if exposure is not None and exposure.size:
+            events.append(close_position(state, subaccount, market, exposure, delisted.price))
+            events += changed(subaccount, market, exposure)
+            drop_empty(subaccount, market.id)
+    return events
+
+
+def close_position(state: State, subaccount: Subaccount, market: Market, exposure: Exposure, price: int) -> Message:
+    """Realise a position at a price; both sides of the market do, so clearing ends at what is in flight."""
+    owner, asset, size, cash = subaccount.id, market.settlement_asset, exposure.size, exposure.cash
+    worth = value(market, size, price)
+    exposure.basis = 0
+    legs: list[Leg] = [
+        (Book.POSITION, owner, market.id, -market.id, -size),
+        (Book.CLEARING, 0, market.id, -market.id, size),
+        (Book.POSITION, owner, market.id, asset, -cash),
+        (Book.CLEARING, 0, market.id, asset, -worth),
+        (Book.IDLE, owner, 0, asset, cash + worth),
+    ]
+    return post(state, "delisting", market.id, legs)
 
 
 def update_basis(state: State, market: Market, exposure: Exposure, fill: OrderFilled, after: int) -> None:

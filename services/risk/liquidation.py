@@ -8,7 +8,6 @@ from services.core.fixed import Amount, AssetId, Size, account_of
 from services.core.markets import Market
 from services.core.messages import (
     Book,
-    CancelAllRequested,
     DeficitCovered,
     DeficitReported,
     DeficitUncovered,
@@ -22,8 +21,10 @@ from services.core.messages import (
     Side,
     TimeInForce,
 )
+from services.core.reasons import Reason
 from services.core.spine import machine_number
-from services.risk import margin
+from services.risk import margin, margin_call
+from services.risk.cancels import cancel_all
 from services.risk.events import balance_changed
 from services.risk.state import (
     Exposure,
@@ -51,14 +52,18 @@ def is_liquidatable(now: Health) -> bool:
 
 
 def scan(state: State) -> None:
-    """Queue every subaccount below maintenance, deepest first: the full scan that wires will replace (M-5)."""
+    """Queue who is below maintenance, or would be by its orders' fills, deepest first: the full scan that wires will replace (M-5)."""
     if state.rounds_since_resumed < ROUNDS_AFTER_RESUME:
         return
     found: list[tuple[Amount, int]] = []
     for subaccount in state.subaccounts.values():
         for asset in assets_of(state, subaccount):
             now = health(state, subaccount, asset)
-            is_due = is_liquidatable(now) or subaccount.liquidation is not None
+            is_due = (
+                is_liquidatable(now)
+                or subaccount.liquidation is not None
+                or margin_call.is_call_due(state, subaccount, asset, now)
+            )
             if is_due and marks_are_fresh(state, subaccount, asset):
                 found.append((now.equity - now.maintenance, subaccount.id))
                 break
@@ -102,11 +107,13 @@ def work(state: State) -> list[Message]:
 
 
 def begin_if_needed(state: State, subaccount: Subaccount) -> list[Message]:
-    """Start a liquidation in the first asset that needs one: cancel all orders first."""
+    """Start a liquidation in the first asset that needs one, or cancel the orders that could bring one about."""
     for asset in assets_of(state, subaccount):
         now = health(state, subaccount, asset)
         if is_liquidatable(now):
             return begin(state, subaccount, asset, now)
+        if margin_call.is_call_due(state, subaccount, asset, now):
+            return margin_call.margin_call(state, subaccount, asset, now)
     return []
 
 
@@ -115,7 +122,8 @@ def begin(state: State, subaccount: Subaccount, asset: AssetId, now: Health) -> 
     run = subaccount.liquidation = Liquidation(asset, subaccount.group)
     run.cancelling = {market.id: None for market, exposure in settled_in(state, subaccount, asset) if exposure.orders}
     events: list[Message] = [LiquidationStarted(subaccount.id, now.equity, now.maintenance)]
-    events += [CancelAllRequested(subaccount.id, market) for market in run.cancelling]
+    for market_id in run.cancelling:
+        events += cancel_all(subaccount, Reason.CANCELLED_BY_LIQUIDATION, market_id)
     return events if run.cancelling else [*events, *next_step(state, subaccount, run)]
 
 

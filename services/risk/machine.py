@@ -6,18 +6,32 @@ from typing import Any, TypeAlias
 from services.core import messages as m
 from services.core.fixed import LATE_MS
 from services.core.messages import Message, Record
+from services.core.reasons import Reason
 from services.core.spine import Machine
-from services.risk import answers, liquidation, money, orders
-from services.risk.state import Mark, State, check_invariants
+from services.risk import answers, cancels, keys, liquidation, money, orders, quotes
+from services.risk.state import Account, Mark, State, change_order, check_invariants
 
 Input: TypeAlias = (
     m.OpenAccount
     | m.PlaceOrder
     | m.CancelOrder
+    | m.ReplaceOrder
+    | m.CancelAll
+    | m.MassQuote
+    | m.ScheduleCancel
+    | m.Transfer
+    | m.AddKey
+    | m.RevokeKey
+    | m.LeaseRenewed
     | m.Withdraw
     | m.FrameSigned
     | m.AssetListed
+    | m.FeeScheduleSet
+    | m.AccountTierSet
     | m.MarketListed
+    | m.MarketChanged
+    | m.MarketStateChanged
+    | m.MarketDelisted
     | m.SettlementMarked
     | m.FundingStepped
     | m.MarksUpdated
@@ -26,6 +40,10 @@ Input: TypeAlias = (
     | m.OrderCancelled
     | m.CancelRefused
     | m.AllCancelled
+    | m.OrderReplaced
+    | m.ReplaceRefused
+    | m.OrderReduced
+    | m.QuotesAnswered
     | m.DepositCredited
     | m.WithdrawalPaid
     | m.WithdrawalReturned
@@ -37,14 +55,20 @@ Output: TypeAlias = (
     | m.OrderAdmitted
     | m.CancelRequested
     | m.CancelAllRequested
+    | m.ReplaceRequested
+    | m.QuotesAdmitted
     | m.WithdrawalRequested
     | m.FundContributed
     | m.DeficitReported
     | m.Posted
     | m.AccountOpened
+    | m.KeyAdded
+    | m.KeyRevoked
+    | m.MarginCalled
     | m.BalanceChanged
     | m.PositionChanged
     | m.OrderUpdated
+    | m.QuotesUpdated
     | m.FillBooked
     | m.FundingPaid
     | m.LiquidationStarted
@@ -91,14 +115,46 @@ def process_listing(state: State, listed: m.MarketListed) -> list[Message]:
     return []
 
 
+def process_change(state: State, changed: m.MarketChanged) -> list[Message]:
+    """Take a market's new parameters; what its open orders hold follows."""
+    market = state.markets[changed.market.id] = changed.market
+    for subaccount in state.subaccounts.values():
+        exposure = subaccount.exposures.get(market.id)
+        for order in exposure.orders.values() if exposure is not None else ():
+            change_order(subaccount, market, order, order.remaining)
+    return []
+
+
+def process_market_state(state: State, changed: m.MarketStateChanged) -> list[Message]:
+    """Know what a market takes."""
+    state.market_states[changed.market] = changed.state
+    return []
+
+
 def process_asset(state: State, listed: m.AssetListed) -> list[Message]:
     """Know an asset."""
     state.assets[listed.asset.id] = listed.asset
     return []
 
 
+def process_fee_schedule(state: State, schedule: m.FeeScheduleSet) -> list[Message]:
+    """Know what each tier pays of a market's fees."""
+    state.fee_tiers = {tier: (maker, taker) for tier, maker, taker in schedule.tiers}
+    return []
+
+
+def process_tier(state: State, changed: m.AccountTierSet) -> list[Message]:
+    """Put an account into a fee tier, though it may not be open yet."""
+    account = state.accounts.setdefault(changed.account, Account(changed.account))
+    account.tier = changed.tier
+    return []
+
+
 def process_all_cancelled(state: State, cancelled: m.AllCancelled) -> list[Message]:
-    """Go on with the liquidation that asked for it."""
+    """Resolve the command that asked, or go on with the liquidation that did."""
+    reason, events = cancels.process_all_cancelled(state, cancelled)
+    if reason != Reason.CANCELLED_BY_LIQUIDATION:
+        return events
     return liquidation.all_cancelled(state, state.subaccount(cancelled.subaccount), cancelled.market)
 
 
@@ -109,16 +165,28 @@ def without_record(process: Callable[[State, Any], list[Message]]) -> Callable[[
 
 PROCESS: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {
     m.PlaceOrder: without_record(orders.process_place),
-    m.CancelOrder: without_record(orders.process_cancel),
+    m.CancelOrder: without_record(cancels.process_cancel),
+    m.ReplaceOrder: without_record(orders.process_replace),
+    m.MassQuote: without_record(quotes.process_quotes),
     m.OrderFilled: without_record(answers.process_fill),
     m.OrderRested: without_record(answers.process_rested),
     m.OrderCancelled: without_record(answers.process_cancelled),
+    m.OrderReplaced: without_record(answers.process_replaced),
+    m.QuotesAnswered: without_record(quotes.process_answered),
     m.CancelRefused: without_record(answers.process_cancel_refused),
+    m.ReplaceRefused: without_record(answers.process_replace_refused),
+    m.OrderReduced: without_record(answers.process_reduced),
     m.AllCancelled: without_record(process_all_cancelled),
     m.MarksUpdated: process_marks,
     m.FundingStepped: without_record(money.process_funding),
     m.FrameSigned: lambda _state, _message, _record: [],
+    m.CancelAll: without_record(cancels.process_cancel_all),
+    m.ScheduleCancel: without_record(cancels.process_schedule),
+    m.LeaseRenewed: without_record(cancels.process_lease),
     m.OpenAccount: without_record(money.process_open),
+    m.AddKey: without_record(keys.process_add),
+    m.RevokeKey: without_record(keys.process_revoke),
+    m.Transfer: without_record(money.process_transfer),
     m.DepositCredited: without_record(money.process_deposit),
     m.Withdraw: without_record(money.process_withdraw),
     m.WithdrawalPaid: without_record(money.process_withdrawal_paid),
@@ -127,7 +195,20 @@ PROCESS: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {
     m.DeficitUncovered: without_record(liquidation.answered),
     m.SettlementMarked: process_settlement_mark,
     m.MarketListed: without_record(process_listing),
+    m.MarketChanged: without_record(process_change),
+    m.MarketStateChanged: without_record(process_market_state),
+    m.MarketDelisted: without_record(answers.process_delisting),
+    m.FeeScheduleSet: without_record(process_fee_schedule),
+    m.AccountTierSet: without_record(process_tier),
     m.AssetListed: without_record(process_asset),
 }
 
-MACHINE = Machine("risk", State, apply, check_invariants, work=liquidation.work, has_work=liquidation.has_work)
+MACHINE = Machine(
+    "risk",
+    State,
+    apply,
+    check_invariants,
+    fire=cancels.fire,
+    work=liquidation.work,
+    has_work=liquidation.has_work,
+)

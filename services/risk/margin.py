@@ -1,6 +1,6 @@
 """Margin arithmetic of one subaccount in one settlement asset: numbers in, numbers out; it reads no state."""
 
-from services.core.contracts import fee, margin, notional, value
+from services.core.contracts import base_amount, fee, margin, notional, value
 from services.core.fixed import FRACTION_ONE, Amount, Price, Size, div_ceil, div_floor
 from services.core.markets import Market
 from services.core.messages import Side
@@ -37,15 +37,26 @@ def protection_price(market: Market, side: int, mark_price: Price) -> Price:
 def order_hold(market: Market, side: int, price: Price, remaining: Size, mark_price: Price) -> Amount:
     """Part of the balance that an open order needs beside initial margin: its taker fee and its loss to the mark at admission.
 
-        hold = fee(notional(remaining, price)) + max(0, side * (price - mark)) * remaining
+        perpetual   fee(notional(remaining, price)) + max(0, side * (price - mark)) * remaining
+        spot        what is given away: notional and fee of a purchase, the base amount of a sale, whose fee its proceeds pay
 
-    Units    settlement units, >= 0; `price` is the worst price allowed
+    Units    settlement units, of a spot sale those of the base asset; >= 0; `price` is the worst price allowed
     Rounds   up, against the account
-    Source   M-4
+    Source   M-4; what a spot order receives is weighted 0
     """
-    charged = fee(notional(market, remaining, price), market.taker_fee)
+    if market.is_spot and side == Side.SELL:
+        return base_amount(market, remaining)
+    worth = notional(market, remaining, price)
+    charged = fee(worth, market.taker_fee)
+    if market.is_spot:
+        return worth + charged
     loss = side * (price - mark_price)
     return charged + (notional(market, remaining, loss) if loss > 0 else 0)
+
+
+def fee_due(owed: int, charged: Amount) -> Amount:
+    """Fee that is due now of what an order owes in all, `owed` in parts of 1e24; rounds up, once per order, in the venue's favour."""
+    return div_ceil(owed, FRACTION_ONE * FRACTION_ONE) - charged
 
 
 def unrealised_pnl(market: Market, size: Size, cash: Amount, mark_price: Price) -> Amount:

@@ -1,18 +1,22 @@
 """Accounts opened, money in and out, funding payments."""
 
 from services.core.commands import check_window
-from services.core.fixed import LIMIT, Amount, account_of, div_exact
+from services.core.fixed import LIMIT, SUBACCOUNTS, Amount, account_of, div_exact
 from services.core.keys import account_of_key, key_id
 from services.core.messages import (
+    SCOPES_ALL,
     AccountOpened,
     Book,
     DepositCredited,
     FundingPaid,
     FundingStepped,
+    KeyAdded,
     Leg,
     Message,
     OpenAccount,
     Posted,
+    Scope,
+    Transfer,
     Withdraw,
     WithdrawalPaid,
     WithdrawalRequested,
@@ -21,9 +25,10 @@ from services.core.messages import (
 from services.core.reasons import Reason, Refusal
 from services.core.spine import machine_number
 from services.risk import margin
+from services.risk.access import take_up
 from services.risk.events import balance_changed
-from services.risk.orders import check_header
-from services.risk.state import Account, State, Subaccount, health, post
+from services.risk.orders import refuse
+from services.risk.state import Account, Key, State, Subaccount, health, post
 
 SETTLEMENT = machine_number("settlement")
 
@@ -31,7 +36,7 @@ SETTLEMENT = machine_number("settlement")
 def process_open(state: State, opening: OpenAccount) -> list[Message]:
     """Open an account by its first key; the same key again changes nothing."""
     header = opening.header
-    account = state.accounts.get(header.account, Account(header.account))
+    account = state.accounts.get(header.account) or Account(header.account)
     answer = state.commands.take(
         header, check_key(account, opening) or check_window(header, state.now_ms), state.now_ms
     )
@@ -39,9 +44,12 @@ def process_open(state: State, opening: OpenAccount) -> list[Message]:
         return [*answer]
     state.accounts[account.id] = account
     fresh = header.key_id not in account.keys
-    account.keys[header.key_id] = opening.key
-    opened: list[Message] = [AccountOpened(account.id, header.key_id)] if fresh else []
-    return [*opened, *state.commands.resolve(header.account, header.command_id)]
+    done = state.commands.resolve(header.account, header.command_id)
+    if not fresh:
+        return [*done]
+    account.keys[header.key_id] = Key(opening.key)
+    added = KeyAdded(account.id, header.key_id, opening.key, SCOPES_ALL)
+    return [AccountOpened(account.id, header.key_id), added, *done]
 
 
 def check_key(account: Account, opening: OpenAccount) -> Refusal | None:
@@ -77,12 +85,12 @@ def take_in(state: State, kind: str, reference: int, credit: DepositCredited | W
 def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:
     """Debit a withdrawal and ask settlement to pay it; its result is settlement's."""
     header = withdraw.header
-    answer = state.commands.take(header, check_header(state, header, withdraw.subaccount), state.now_ms)
+    answer = take_up(state, header, withdraw.subaccount, Scope.WITHDRAW, orders=1)
     if answer is not None:
-        return [*answer]
-    refusal = check_withdrawal(state, withdraw)
+        return answer
+    refusal = check_leaving(state, withdraw)
     if refusal is not None:
-        return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
+        return refuse(state, header, refusal)
     subaccount = state.subaccount(withdraw.subaccount)
     subaccount.withdrawal_ids += 1
     identity = subaccount.withdrawal_ids
@@ -98,17 +106,47 @@ def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:
     ]
 
 
-def check_withdrawal(state: State, withdraw: Withdraw) -> Refusal | None:
+def process_transfer(state: State, transfer: Transfer) -> list[Message]:
+    """Move money between two subaccounts of an account; it may leave as it may be withdrawn, and settles the receiver's debt first."""
+    header, asset, amount = transfer.header, transfer.asset, transfer.amount
+    answer = take_up(state, header, transfer.subaccount, Scope.TRADE, orders=1)
+    if answer is not None:
+        return answer
+    refusal = check_receiver(transfer) or check_leaving(state, transfer)
+    if refusal is not None:
+        return refuse(state, header, refusal)
+    giver, receiver = state.subaccount(transfer.subaccount), state.subaccount(transfer.receiver)
+    settled = min(amount, -receiver.unsettled.get(asset, 0))
+    legs: list[Leg] = [
+        (Book.IDLE, giver.id, 0, asset, -amount),
+        (Book.UNSETTLED, receiver.id, 0, asset, settled),
+        (Book.IDLE, receiver.id, 0, asset, amount - settled),
+    ]
+    return [
+        post(state, "transfer", header.command_id, legs),
+        balance_changed(giver, asset, "transfer"),
+        balance_changed(receiver, asset, "transfer"),
+        *state.commands.resolve(header.account, header.command_id),
+    ]
+
+
+def check_receiver(transfer: Transfer) -> Refusal | None:
+    """Refuse another account's subaccount, and the giver itself."""
+    own = account_of(transfer.receiver) == transfer.header.account and transfer.receiver != transfer.subaccount
+    return None if own else Refusal(Reason.INVALID_SUBACCOUNT, SUBACCOUNTS - 1)
+
+
+def check_leaving(state: State, leaving: Withdraw | Transfer) -> Refusal | None:
     """Refuse what may not leave now."""
-    if withdraw.asset not in state.assets:
+    if leaving.asset not in state.assets:
         return Refusal(Reason.UNKNOWN_ASSET)
-    if not 0 < withdraw.amount < LIMIT:
+    if not 0 < leaving.amount < LIMIT:
         return Refusal(Reason.INVALID_AMOUNT, LIMIT)
-    subaccount = state.subaccounts.get(withdraw.subaccount, Subaccount(withdraw.subaccount))
+    subaccount = state.subaccounts.get(leaving.subaccount) or Subaccount(leaving.subaccount)
     if subaccount.liquidation is not None:
         return Refusal(Reason.ACCOUNT_LIQUIDATING)
-    available = available_amount(state, subaccount, withdraw.asset)
-    if withdraw.amount > available:
+    available = available_amount(state, subaccount, leaving.asset)
+    if leaving.amount > available:
         return Refusal(Reason.INSUFFICIENT_FUNDS, available)
     return None
 

@@ -1,168 +1,176 @@
-"""Commands about orders: who may ask, what the market trades, and admission as in M-4."""
+"""Commands that place and replace orders: what the market trades, what the account can bear, and the hold of both (M-4)."""
 
-from services.core.commands import check_window
-from services.core.fixed import SUBACCOUNTS, Price, Size, account_of
-from services.core.markets import Market
+from services.core.contracts import notional
+from services.core.fixed import Milliseconds, Price, Size
+from services.core.markets import Market, on_grid
 from services.core.messages import (
-    CancelOrder,
-    CancelRequested,
+    RESTING,
     CommandHeader,
+    MarketState,
     Message,
     OrderAdmitted,
     OrderKind,
     PlaceOrder,
+    ReplaceOrder,
+    ReplaceRequested,
+    Scope,
+    SelfTrade,
     Side,
     TimeInForce,
 )
 from services.core.reasons import Reason, Refusal
 from services.risk import margin
+from services.risk.access import take_up
+from services.risk.admission import Change, check_admission, closes_at_most
 from services.risk.state import (
     Exposure,
-    Health,
     OpenOrder,
     State,
     Subaccount,
+    Terms,
     add_order,
-    health,
+    begin_terms,
     hold_of,
 )
 
+TIMES_IN_FORCE = tuple(TimeInForce)
+AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
+SELF_TRADES = tuple(SelfTrade)
+EXPIRY_MAX_MS = 366 * 86_400_000
+"""A resting order ends within a year."""
+PENDING_MAX = 16
+"""Replaces or quotes of one order that may be on their way at once."""
 
-def check_header(state: State, header: CommandHeader, subaccount: int) -> Refusal | None:
-    """Refuse who may not ask, or not now; such a refusal is no result of the command id and is not remembered."""
-    account = state.accounts.get(header.account)
-    if account is None or header.key_id not in account.keys:
-        return Refusal(Reason.UNKNOWN_KEY)
-    refusal = check_window(header, state.now_ms)
-    if refusal is None and account_of(subaccount) != header.account:
-        refusal = Refusal(Reason.INVALID_SUBACCOUNT, SUBACCOUNTS - 1)
-    return refusal
+
+def refuse(state: State, header: CommandHeader, refusal: Refusal) -> list[Message]:
+    """Resolve a command by a refusal."""
+    return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
 
 
 def process_place(state: State, place: PlaceOrder) -> list[Message]:
     """Admit an order and pass it to its market, or refuse it with a reason."""
-    header = place.header
-    answer = state.commands.take(header, check_header(state, header, place.subaccount), state.now_ms)
+    answer = take_up(state, place.header, place.subaccount, Scope.TRADE, orders=1)
     if answer is not None:
-        return [*answer]
+        return answer
     market = state.markets.get(place.market)
-    refusal = Refusal(Reason.UNKNOWN_MARKET) if market is None else check_terms(state, market, place)
-    if refusal is not None or market is None:
-        return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
+    if market is None:
+        return refuse(state, place.header, Refusal(Reason.UNKNOWN_MARKET))
+    known = state.subaccounts.get(place.subaccount)
+    exposure = (known and known.exposures.get(market.id)) or Exposure(market.id)
+    adds_risk = not closes_at_most(exposure, place.side, place.size, reduce_only=place.reduce_only)
+    refusal = check_terms(state, market, place, adds_risk=adds_risk) or check_open_orders(exposure, market, place)
+    if refusal is not None:
+        return refuse(state, place.header, refusal)
     subaccount = state.subaccount(place.subaccount)
     order = open_order(state, market, subaccount, place)
-    exposure = subaccount.exposures.get(market.id, Exposure(market.id))
-    adds_risk = not closes_at_most(exposure, order.side, order.size, reduce_only=order.reduce_only)
-    refusal = check_order(state, market, subaccount, exposure, order, adds_risk=adds_risk)
+    change = Change(reducing=order.remaining if order.reduce_only else 0).plus(order.side, order.adds(), order.hold)
+    refusal = check_admission(state, subaccount, market, change, adds_risk=adds_risk)
     if refusal is not None:
-        return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
+        return refuse(state, place.header, refusal)
     subaccount.refs = order.ref
     add_order(subaccount, market, order)
-    return [admit(subaccount, market, order, place.time_in_force, adds_risk=adds_risk)]
+    return [admit(subaccount, market, order, place, adds_risk=adds_risk)]
 
 
-def check_terms(state: State, market: Market, place: PlaceOrder) -> Refusal | None:
-    """Refuse what the market does not trade: size, price, combination, band, age of the mark."""
-    mark = state.marks.get(market.id)
-    if mark is None:
-        return Refusal(Reason.MARKET_HALTED)
-    if place.size <= 0 or place.size > market.order_size_max or place.size % market.lot:
-        return Refusal(Reason.INVALID_SIZE, market.order_size_max)
-    if place.price < 0 or place.price > market.price_max or place.price % market.tick:
+def check_terms(state: State, market: Market, place: PlaceOrder, *, adds_risk: bool) -> Refusal | None:
+    """Refuse what the market does not trade: its state, size, price, combination, time, band, age of the mark."""
+    refusal = check_market(state, market, place.time_in_force) or check_size(market, place.size)
+    if refusal is not None:
+        return refusal
+    if place.price and not (on_grid(market, place.price) and place.price <= market.price_max):
         return Refusal(Reason.INVALID_PRICE, market.tick)
-    if place.side not in (Side.BUY, Side.SELL) or place.time_in_force not in tuple(TimeInForce):
+    if not is_combination(market, place):
         return Refusal(Reason.INVALID_ORDER)
-    if place.time_in_force != TimeInForce.IOC and (place.price == 0 or place.reduce_only):
-        return Refusal(Reason.INVALID_ORDER)
-    if state.now_ms - mark.seen_ms > market.price_stale_ms and opens(state, place):
-        return Refusal(Reason.NO_MARK)
-    edge = margin.protection_price(market, place.side, mark.price)
-    if place.side * place.price > place.side * edge and place.price:
-        return Refusal(Reason.OUTSIDE_BAND, edge)
-    return None
+    return (
+        check_mark(state, market, adds_risk=adds_risk)
+        or check_band(state, market, place.side, place.price)
+        or (check_notional(state, market, place.price, place.size) if adds_risk else None)
+        or check_expiry(place, state.now_ms)
+    )
 
 
-def opens(state: State, place: PlaceOrder) -> bool:
-    """Whether an order may open or grow a position: a stale mark stops that, and lets positions be closed."""
-    subaccount = state.subaccounts.get(place.subaccount)
-    exposure = subaccount.exposures.get(place.market) if subaccount is not None else None
-    return exposure is None or not closes_at_most(exposure, place.side, place.size, reduce_only=place.reduce_only)
+def check_market(state: State, market: Market, time_in_force: int) -> Refusal | None:
+    """Refuse when the market takes no such order now; matching has the last word."""
+    if market.id not in state.marks:
+        return Refusal(Reason.MARKET_HALTED)
+    now = state.market_states.get(market.id, MarketState.OPEN)
+    if now == MarketState.OPEN:
+        return None
+    closed = now not in (MarketState.POST_ONLY, MarketState.AUCTION)
+    return Refusal(Reason.MARKET_STATE, now) if closed or time_in_force in AT_ONCE else None
+
+
+def check_size(market: Market, size: Size) -> Refusal | None:
+    """Refuse what is no positive multiple of the lot, or too much."""
+    sound = 0 < size <= market.order_size_max and size % market.lot == 0
+    return None if sound else Refusal(Reason.INVALID_SIZE, market.order_size_max)
+
+
+def is_combination(market: Market, place: PlaceOrder) -> bool:
+    """Whether the fields of an order go together."""
+    if place.side not in (Side.BUY, Side.SELL) or place.time_in_force not in TIMES_IN_FORCE:
+        return False
+    if place.self_trade not in SELF_TRADES or (market.is_spot and place.reduce_only):
+        return False
+    resting = place.time_in_force in RESTING
+    return bool(place.price) if resting else not place.expires_ms
+
+
+def check_mark(state: State, market: Market, *, adds_risk: bool) -> Refusal | None:
+    """Refuse what may open or grow a position at a stale mark; what closes passes."""
+    stale = state.now_ms - state.marks[market.id].seen_ms > market.price_stale_ms
+    return Refusal(Reason.NO_MARK) if stale and adds_risk else None
+
+
+def check_band(state: State, market: Market, side: int, price: Price) -> Refusal | None:
+    """Refuse a price beyond the band's edge for its side; 0 is a market order, which gets the edge itself."""
+    edge = margin.protection_price(market, side, state.marks[market.id].price)
+    return Refusal(Reason.OUTSIDE_BAND, edge) if price and side * price > side * edge else None
+
+
+def check_notional(state: State, market: Market, price: Price, size: Size) -> Refusal | None:
+    """Refuse what is worth too little."""
+    worth = notional(market, size, price or state.marks[market.id].price)
+    return Refusal(Reason.BELOW_NOTIONAL_MIN, market.notional_min) if worth < market.notional_min else None
+
+
+def check_expiry(place: PlaceOrder, now_ms: Milliseconds) -> Refusal | None:
+    """Refuse a time that is past or too far."""
+    if not place.expires_ms or now_ms < place.expires_ms <= now_ms + EXPIRY_MAX_MS:
+        return None
+    return Refusal(Reason.INVALID_EXPIRY, now_ms + (1 if place.expires_ms <= now_ms else EXPIRY_MAX_MS))
+
+
+def check_open_orders(exposure: Exposure, market: Market, place: PlaceOrder) -> Refusal | None:
+    """Refuse a client id that is in use, and one order too many."""
+    if place.client_id in exposure.client_ids:
+        return Refusal(Reason.DUPLICATE_CLIENT_ID)
+    return Refusal(Reason.TOO_MANY_ORDERS, market.orders_max) if len(exposure.orders) >= market.orders_max else None
 
 
 def open_order(state: State, market: Market, subaccount: Subaccount, place: PlaceOrder) -> OpenOrder:
     """Build the order as it would be admitted, at its worst price."""
     mark_price = state.marks[market.id].price
-    price = place.price or margin.protection_price(market, place.side, mark_price)
     order = OpenOrder(
         ref=subaccount.refs + 1,
         command_id=place.header.command_id,
         client_id=place.client_id,
         side=place.side,
-        price=price,
+        price=place.price or margin.protection_price(market, place.side, mark_price),
         size=place.size,
         remaining=place.size,
         kind=OrderKind.CLIENT,
         reduce_only=place.reduce_only,
         mark_price_held=mark_price,
         hold=0,
+        expires_ms=place.expires_ms,
     )
     order.hold = hold_of(market, order)
     return order
 
 
-def closes_at_most(exposure: Exposure, side: int, size: Size, *, reduce_only: bool) -> bool:
-    """Whether an order, with all resting ones of its side, at most closes the position."""
-    closable = max(0, -side * exposure.size)
-    resting = exposure.buys if side == Side.BUY else exposure.sells
-    return resting + (min(size, closable) if reduce_only else size) <= closable
-
-
-def check_order(
-    state: State, market: Market, subaccount: Subaccount, exposure: Exposure, order: OpenOrder, *, adds_risk: bool
-) -> Refusal | None:
-    """Refuse for the subaccount's state: duplicate id, too many orders, position limit, liquidation, margin."""
-    if order.client_id and any(resting.client_id == order.client_id for resting in exposure.orders.values()):
-        return Refusal(Reason.DUPLICATE_CLIENT_ID)
-    if len(exposure.orders) >= market.orders_max:
-        return Refusal(Reason.TOO_MANY_ORDERS, market.orders_max)
-    added = order.adds()
-    buys = exposure.buys + (added if order.side == Side.BUY else 0)
-    sells = exposure.sells + (added if order.side == Side.SELL else 0)
-    shrinks = exposure.reducing > 0
-    after = margin.worst_size(exposure.size, buys, sells, may_shrink=shrinks or order.reduce_only)
-    if after > market.position_max:
-        return Refusal(Reason.POSITION_LIMIT, market.position_max)
-    if subaccount.liquidation is not None:
-        return Refusal(Reason.ACCOUNT_LIQUIDATING)
-    now = health(state, subaccount, market.settlement_asset)
-    mark_price = state.marks[market.id].price
-    before = margin.worst_size(exposure.size, exposure.buys, exposure.sells, may_shrink=shrinks)
-    initial = (
-        now.initial
-        - margin.initial_margin(market, before, mark_price)
-        + margin.initial_margin(market, after, mark_price)
-    )
-    missing = initial + now.holds + order.hold - now.equity
-    if missing <= 0 or (not adds_risk and passes_though_undercollateralised(market, exposure, order, now, mark_price)):
-        return None
-    return Refusal(Reason.INSUFFICIENT_MARGIN, missing)
-
-
-def passes_though_undercollateralised(
-    market: Market, exposure: Exposure, order: OpenOrder, now: Health, mark_price: Price
-) -> bool:
-    """Whether an order that closes may pass without initial margin, for risk falls even at its worst price (F-DX-6)."""
-    resting = exposure.buys if order.side == Side.BUY else exposure.sells
-    closed = min(max(0, -order.side * exposure.size), resting + order.remaining)
-    released = margin.maintenance_margin(market, exposure.size, mark_price) - margin.maintenance_margin(
-        market, abs(exposure.size) - closed, mark_price
-    )
-    equity_after = now.equity - now.holds - order.hold
-    return margin.lowers_risk(now.equity, now.maintenance, equity_after, now.maintenance - released)
-
-
 def admit(
-    subaccount: Subaccount, market: Market, order: OpenOrder, time_in_force: int, *, adds_risk: bool
+    subaccount: Subaccount, market: Market, order: OpenOrder, place: PlaceOrder, *, adds_risk: bool
 ) -> OrderAdmitted:
     """Tell matching."""
     return OrderAdmitted(
@@ -170,37 +178,82 @@ def admit(
         market.id,
         order.ref,
         order.side,
-        time_in_force,
+        place.time_in_force,
         order.price,
         order.remaining,
         order.reduce_only,
         order.kind,
         adds_risk,
+        place.self_trade,
+        place.expires_ms,
+        is_market=not place.price,
     )
 
 
-def process_cancel(state: State, cancel: CancelOrder) -> list[Message]:
-    """Pass a cancel on; it takes the order's own road, so it never overtakes it."""
-    header = cancel.header
-    answer = state.commands.take(header, check_header(state, header, cancel.subaccount), state.now_ms)
+def process_replace(state: State, replace: ReplaceOrder) -> list[Message]:
+    """Hold the larger of old and new, and ask matching for the new."""
+    answer = take_up(state, replace.header, replace.subaccount, Scope.TRADE, orders=1)
     if answer is not None:
-        return [*answer]
-    order = find_order(state, cancel)
-    if order is None:
-        refusal = Refusal(Reason.ORDER_NOT_OPEN if cancel.market in state.markets else Reason.UNKNOWN_MARKET)
-        return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
-    return [CancelRequested(cancel.subaccount, cancel.market, order.ref, header.command_id)]
+        return answer
+    market = state.markets.get(replace.market)
+    found = find_order(state, replace.subaccount, replace.market, replace.order_id, replace.client_id)
+    if market is None or found is None:
+        return refuse(state, replace.header, Refusal(Reason.ORDER_NOT_OPEN if market else Reason.UNKNOWN_MARKET))
+    subaccount, exposure, order = found
+    terms = Terms(replace.price, replace.size)
+    change = change_of(market, order, terms, state.marks[market.id].price)
+    grows = terms.size - order.filled - order.largest()
+    adds_risk = not closes_at_most(exposure, order.side, grows, reduce_only=order.reduce_only)
+    refusal = check_replace(state, market, order, replace, adds_risk=adds_risk) or check_admission(
+        state, subaccount, market, change, adds_risk=adds_risk
+    )
+    if refusal is not None:
+        return refuse(state, replace.header, refusal)
+    begin_terms(subaccount, market, order, terms, state.marks[market.id].price)
+    command_id = replace.header.command_id
+    return [ReplaceRequested(subaccount.id, market.id, order.ref, command_id, terms.price, terms.size, adds_risk)]
 
 
-def find_order(state: State, cancel: CancelOrder) -> OpenOrder | None:
-    """Find an open order by order id, else by the client's id."""
-    subaccount = state.subaccounts.get(cancel.subaccount)
-    exposure = subaccount.exposures.get(cancel.market) if subaccount is not None else None
-    if exposure is None:
+def change_of(market: Market, order: OpenOrder, terms: Terms, mark_price: Price) -> Change:
+    """Return what new terms add to what an order stands for already, at the mark of now."""
+    before = (order.adds(), order.hold, order.mark_price_held)
+    order.pending.append(terms)
+    order.mark_price_held = mark_price
+    adds, hold = order.adds(), hold_of(market, order)
+    order.pending.pop()
+    order.mark_price_held = before[2]
+    reducing = max(0, terms.size - order.filled) if order.reduce_only else 0
+    return Change(reducing=reducing).plus(order.side, adds - before[0], hold - before[1])
+
+
+def check_replace(
+    state: State, market: Market, order: OpenOrder, replace: ReplaceOrder, *, adds_risk: bool
+) -> Refusal | None:
+    """Refuse new terms that the market does not trade, and too many on their way."""
+    refusal = check_market(state, market, TimeInForce.GTC) or check_size(market, replace.size)
+    if refusal is not None:
+        return refusal
+    if not (on_grid(market, replace.price) and replace.price <= market.price_max):
+        return Refusal(Reason.INVALID_PRICE, market.tick)
+    if len(order.pending) >= PENDING_MAX:
+        return Refusal(Reason.REPLACE_UNDER_WAY, PENDING_MAX)
+    return (
+        check_mark(state, market, adds_risk=adds_risk)
+        or check_band(state, market, order.side, replace.price)
+        or (check_notional(state, market, replace.price, replace.size) if adds_risk else None)
+    )
+
+
+def find_order(
+    state: State, subaccount: int, market: int, order_id: int, client_id: int
+) -> tuple[Subaccount, Exposure, OpenOrder] | None:
+    """Find a client's open order by order id, else by the client's id."""
+    known = state.subaccounts.get(subaccount)
+    exposure = known.exposures.get(market) if known is not None else None
+    if known is None or exposure is None:
         return None
-    for order in exposure.orders.values():
-        by_id = cancel.order_id and order.order_id == cancel.order_id
-        by_client_id = not cancel.order_id and cancel.client_id and order.client_id == cancel.client_id
-        if (by_id or by_client_id) and order.kind == OrderKind.CLIENT:
-            return order
-    return None
+    ref = exposure.order_ids.get(order_id) if order_id else exposure.client_ids.get(client_id)
+    order = exposure.orders.get(ref) if ref is not None else None
+    if order is None or order.kind == OrderKind.LIQUIDATION:
+        return None
+    return known, exposure, order

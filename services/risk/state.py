@@ -11,6 +11,7 @@ from services.core.fixed import (
     AccountId,
     Amount,
     AssetId,
+    Fraction,
     MarketId,
     Milliseconds,
     Price,
@@ -19,22 +20,49 @@ from services.core.fixed import (
     invariant,
 )
 from services.core.markets import Asset, Market
-from services.core.messages import Book, CommandId, Leg, OrderId, OrderKind, Posted, Side
+from services.core.messages import SCOPES_ALL, Book, CommandId, Leg, OrderId, OrderKind, Posted, Side
 from services.core.spine import MachineState
 from services.risk import margin
+from services.risk.rate import Bucket
+
+
+@dataclass(slots=True)
+class Key:
+    """A key of an account: what it may do (bits of Scope) and until when, 0 for ever. A revoked one never comes back."""
+
+    key: bytes
+    scopes: int = SCOPES_ALL
+    expires_ms: Milliseconds = 0
+    revoked: bool = False
 
 
 @dataclass(slots=True)
 class Account:
-    """Keys by id."""
+    """Keys by id, fee tier, rate buckets, and sessions that cancel on disconnect with the time to which each is renewed."""
 
     id: AccountId
-    keys: dict[int, bytes] = field(default_factory=dict)
+    keys: dict[int, Key] = field(default_factory=dict)
+    tier: int = 0
+    orders_bucket: Bucket = field(default_factory=Bucket)
+    cancels_bucket: Bucket = field(default_factory=Bucket)
+    leases: dict[int, Milliseconds] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Terms:
+    """Price and whole size that an order may have once matching has answered a replace or a quote."""
+
+    price: Price
+    size: Size
 
 
 @dataclass(slots=True)
 class OpenOrder:
-    """An order from admission to its end. `order_id` is 0 until matching answers; `hold` is what it needs of the balance."""
+    """An order from admission to its end. `order_id` is 0 until matching answers; `hold` is what it needs of the balance.
+
+    `pending` are terms on their way, answered in order: what counts is always the larger of those and its own. `fee_owed` is in parts
+    of 1e24 of a unit, so that many fills pay what one would.
+    """
 
     ref: int
     command_id: CommandId
@@ -48,15 +76,34 @@ class OpenOrder:
     mark_price_held: Price
     hold: Amount
     order_id: OrderId = 0
+    expires_ms: Milliseconds = 0
+    pending: list[Terms] = field(default_factory=list)
+    fee_owed: int = 0
+    fee_charged: Amount = 0
+    ending: bool = False
+
+    @property
+    def filled(self) -> Size:
+        """What has traded."""
+        return self.size - self.remaining
 
     def adds(self) -> Size:
         """Size that counts for margin: a reduce-only order never adds to a position."""
-        return 0 if self.reduce_only else self.remaining
+        return 0 if self.reduce_only else self.largest()
+
+    def largest(self) -> Size:
+        """Size that may still trade, whatever matching answers."""
+        if not self.pending:
+            return self.remaining
+        return max(self.remaining, max(terms.size for terms in self.pending) - self.filled)
 
 
 @dataclass(slots=True)
 class Exposure:
-    """Position of a subaccount in a market (M-2), with its open orders: `buys` and `sells` sum what may add, `reducing` counts the rest."""
+    """Position of a subaccount in a market (M-2), with its open orders: `buys` and `sells` sum what may add, `reducing` counts the rest.
+
+    In a spot market there are only orders. `client_ids` and `order_ids` find an order's ref.
+    """
 
     market: MarketId
     size: Size = 0
@@ -67,6 +114,8 @@ class Exposure:
     sells: Size = 0
     orders: dict[int, OpenOrder] = field(default_factory=dict)
     reducing: int = 0
+    client_ids: dict[int, int] = field(default_factory=dict)
+    order_ids: dict[OrderId, int] = field(default_factory=dict)
 
 
 class Stage(IntEnum):
@@ -93,7 +142,10 @@ class Liquidation:
 
 @dataclass(slots=True)
 class Subaccount:
-    """Balances and exposures. `idle` may fall below zero by involuntary payments (M-7); `unsettled` <= 0 is outside equity (M-13)."""
+    """Balances and exposures. `idle` may fall below zero by involuntary payments (M-7); `unsettled` <= 0 is outside equity (M-13).
+
+    `cancels` are the CancelAllRequested not answered yet: (market, reason, command id). `cancel_at_ms` is the scheduled cancel.
+    """
 
     id: SubaccountId
     idle: dict[AssetId, Amount] = field(default_factory=dict)
@@ -106,6 +158,8 @@ class Subaccount:
     deficits: int = 0
     group: str = ""
     liquidation: Liquidation | None = None
+    cancels: list[tuple[MarketId, int, CommandId]] = field(default_factory=list)
+    cancel_at_ms: Milliseconds = 0
 
 
 @dataclass(slots=True)
@@ -126,6 +180,8 @@ class State(MachineState):
     house: dict[int, dict[int, dict[MarketId, dict[AssetId, Amount]]]] = field(default_factory=dict)
     commands: Commands = field(default_factory=Commands)
     marks: dict[MarketId, Mark] = field(default_factory=dict)
+    market_states: dict[MarketId, int] = field(default_factory=dict)
+    fee_tiers: dict[int, tuple[Fraction, Fraction]] = field(default_factory=dict)
     queue: list[tuple[Amount, SubaccountId]] = field(default_factory=list)
 
     def subaccount(self, subaccount: SubaccountId) -> Subaccount:
@@ -171,37 +227,88 @@ def add_order(subaccount: Subaccount, market: Market, order: OpenOrder) -> None:
     """Count a new order's hold and size."""
     exposure = exposure_of(subaccount, market.id)
     exposure.orders[order.ref] = order
+    if order.client_id:
+        exposure.client_ids[order.client_id] = order.ref
     count(subaccount, exposure, market, order, 1)
 
 
-def reduce_order(subaccount: Subaccount, market: Market, order: OpenOrder, remaining: Size) -> None:
-    """Bring an order down to what remains; at zero it is gone."""
+def change_order(subaccount: Subaccount, market: Market, order: OpenOrder, remaining: Size) -> None:
+    """Bring an order to what remains, at the terms it has now."""
     exposure = subaccount.exposures[market.id]
     count(subaccount, exposure, market, order, -1)
     order.remaining = remaining
     order.hold = hold_of(market, order)
     count(subaccount, exposure, market, order, 1)
-    if remaining == 0:
-        del exposure.orders[order.ref]
+
+
+def end_order(subaccount: Subaccount, market: Market, order: OpenOrder) -> None:
+    """Forget an order and what it stood for."""
+    exposure = subaccount.exposures[market.id]
+    count(subaccount, exposure, market, order, -1)
+    del exposure.orders[order.ref]
+    exposure.order_ids.pop(order.order_id, None)
+    if exposure.client_ids.get(order.client_id) == order.ref:
+        del exposure.client_ids[order.client_id]
+
+
+def begin_terms(subaccount: Subaccount, market: Market, order: OpenOrder, terms: Terms, mark_price: Price) -> None:
+    """Hold the larger of an order's own terms and those that it may have soon, at the mark of now."""
+    exposure = subaccount.exposures[market.id]
+    count(subaccount, exposure, market, order, -1)
+    order.pending.append(terms)
+    order.mark_price_held = mark_price
+    order.hold = hold_of(market, order)
+    count(subaccount, exposure, market, order, 1)
+
+
+def settle_terms(
+    subaccount: Subaccount, market: Market, order: OpenOrder, terms: Terms | None, *, answered: bool
+) -> None:
+    """Take the terms that matching gave an order, None for its own; `answered` ends the oldest of those on their way."""
+    exposure = subaccount.exposures[market.id]
+    count(subaccount, exposure, market, order, -1)
+    if answered:
+        order.pending.pop(0)
+    if terms is not None:
+        order.remaining = terms.size - order.filled
+        order.price, order.size = terms.price, terms.size
+    order.hold = hold_of(market, order)
+    count(subaccount, exposure, market, order, 1)
+
+
+def name_order(subaccount: Subaccount, market: MarketId, order: OpenOrder, order_id: OrderId) -> None:
+    """Note the id that matching gave an order."""
+    if not order.order_id:
+        order.order_id = order_id
+        subaccount.exposures[market].order_ids[order_id] = order.ref
 
 
 def count(subaccount: Subaccount, exposure: Exposure, market: Market, order: OpenOrder, sign: int) -> None:
     """Add or take away what an order stands for."""
-    asset = market.settlement_asset
+    asset = hold_asset(market, order.side)
     subaccount.holds[asset] = subaccount.holds.get(asset, 0) + sign * order.hold
     if order.side == Side.BUY:
         exposure.buys += sign * order.adds()
     else:
         exposure.sells += sign * order.adds()
-    if order.reduce_only and order.remaining:
+    if order.reduce_only:
         exposure.reducing += sign
 
 
+def hold_asset(market: Market, side: int) -> AssetId:
+    """Asset that an order holds: what a spot sale gives away, else the settlement asset."""
+    return market.base_asset if market.is_spot and side == Side.SELL else market.settlement_asset
+
+
 def hold_of(market: Market, order: OpenOrder) -> Amount:
-    """What an order needs of the balance; the venue's own orders need nothing."""
+    """What an order needs of the balance, at the worst of its terms; the venue's own orders need nothing."""
     if order.kind == OrderKind.LIQUIDATION:
         return 0
-    return margin.order_hold(market, order.side, order.price, order.remaining, order.mark_price_held)
+    hold = margin.order_hold(market, order.side, order.price, order.remaining, order.mark_price_held)
+    for terms in order.pending:
+        size = max(0, terms.size - order.filled)
+        hold = max(hold, margin.order_hold(market, order.side, terms.price, size, order.mark_price_held))
+    return hold
 
 
 def drop_empty(subaccount: Subaccount, market: MarketId) -> None:
@@ -232,6 +339,8 @@ def health(state: State, subaccount: Subaccount, asset: AssetId) -> Health:
     """Judge a subaccount at the marks seen; orders count at their worse side (M-4)."""
     result = Health(subaccount.idle.get(asset, 0), holds=subaccount.holds.get(asset, 0))
     for market, exposure in settled_in(state, subaccount, asset):
+        if market.is_spot:
+            continue
         mark_price = state.marks[market.id].price
         worst = margin.worst_size(exposure.size, exposure.buys, exposure.sells, may_shrink=exposure.reducing > 0)
         result.initial += margin.initial_margin(market, worst, mark_price)
@@ -279,12 +388,16 @@ def check_subaccount(state: State, subaccount: Subaccount) -> None:
     for exposure in subaccount.exposures.values():
         market = state.markets[exposure.market]
         orders = exposure.orders.values()
-        add_all(holds, {market.settlement_asset: sum(hold_of(market, order) for order in orders)})
+        for order in orders:
+            add_all(holds, {hold_asset(market, order.side): hold_of(market, order)})
+            invariant(exposure.client_ids.get(order.client_id, order.ref) == order.ref, "a client id names one order")
+            invariant(0 <= order.remaining <= order.size, "an order never trades more than its size")
         for side, kept in ((Side.BUY, exposure.buys), (Side.SELL, exposure.sells)):
             invariant(kept == sum(order.adds() for order in orders if order.side == side), "order sums are recomputed")
         reducing = sum(1 for order in orders if order.reduce_only)
         invariant(exposure.reducing == reducing, "reduce-only orders are recounted")
         invariant(exposure.size != 0 or exposure.cash == 0, "a closed position is realised at once")
+        invariant(not market.is_spot or exposure.size == 0, "a spot market has no positions")
     for asset, hold in subaccount.holds.items():
         invariant(hold == holds.get(asset, 0), "hold is what open orders need, recomputed")
     for debt in subaccount.unsettled.values():

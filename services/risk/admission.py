@@ -1,0 +1,98 @@
+"""Admission as in M-4: whether a subaccount can bear an order at its worst price, with all that is open; it changes nothing."""
+
+from typing import NamedTuple
+
+from services.core.fixed import Amount, Price, Size
+from services.core.markets import Market
+from services.core.messages import Side
+from services.core.reasons import Reason, Refusal
+from services.risk import margin
+from services.risk.state import Exposure, Health, State, Subaccount, health, hold_asset
+
+
+class Change(NamedTuple):
+    """What an order, a replace or a mass quote adds at most: sizes and holds per side, and beside them the size of a reduce-only order."""
+
+    buys: Size = 0
+    sells: Size = 0
+    buy_hold: Amount = 0
+    sell_hold: Amount = 0
+    reducing: Size = 0
+
+    def plus(self, side: int, size: Size, hold: Amount) -> "Change":
+        """Add what one order adds."""
+        if side == Side.BUY:
+            return self._replace(buys=self.buys + size, buy_hold=self.buy_hold + hold)
+        return self._replace(sells=self.sells + size, sell_hold=self.sell_hold + hold)
+
+
+def closes_at_most(exposure: Exposure, side: int, size: Size, *, reduce_only: bool) -> bool:
+    """Whether an order, with all resting ones of its side, at most closes the position."""
+    closable = max(0, -side * exposure.size)
+    resting = exposure.buys if side == Side.BUY else exposure.sells
+    return resting + (min(size, closable) if reduce_only else size) <= closable
+
+
+def check_admission(
+    state: State, subaccount: Subaccount, market: Market, change: Change, *, adds_risk: bool
+) -> Refusal | None:
+    """Refuse what the subaccount cannot bear: liquidation, position limit, money, margin."""
+    if subaccount.liquidation is not None:
+        return Refusal(Reason.ACCOUNT_LIQUIDATING)
+    exposure = subaccount.exposures.get(market.id) or Exposure(market.id)
+    if market.is_spot:
+        return check_spot(state, subaccount, market, change)
+    return check_perpetual(state, subaccount, market, exposure, change, adds_risk=adds_risk)
+
+
+def check_spot(state: State, subaccount: Subaccount, market: Market, change: Change) -> Refusal | None:
+    """Refuse what is not there to be given, and a purchase by which too little margin would be left: what is bought counts nothing yet."""
+    for side, hold in ((Side.BUY, change.buy_hold), (Side.SELL, change.sell_hold)):
+        asset = hold_asset(market, side)
+        available = subaccount.idle.get(asset, 0) - subaccount.holds.get(asset, 0)
+        if hold > max(0, available):
+            return Refusal(Reason.INSUFFICIENT_FUNDS, max(0, available))
+    if change.buy_hold <= 0:
+        return None
+    now = health(state, subaccount, market.settlement_asset)
+    missing = now.initial + now.holds + change.buy_hold - now.equity
+    return Refusal(Reason.INSUFFICIENT_MARGIN, missing) if missing > 0 else None
+
+
+def check_perpetual(
+    state: State, subaccount: Subaccount, market: Market, exposure: Exposure, change: Change, *, adds_risk: bool
+) -> Refusal | None:
+    """Refuse for the position limit or for initial margin; an order that lowers risk passes (F-DX-6)."""
+    shrinks = exposure.reducing > 0
+    before = margin.worst_size(exposure.size, exposure.buys, exposure.sells, may_shrink=shrinks)
+    after = margin.worst_size(
+        exposure.size,
+        exposure.buys + change.buys,
+        exposure.sells + change.sells,
+        may_shrink=shrinks or change.reducing > 0,
+    )
+    if after > max(before, market.position_max):
+        return Refusal(Reason.POSITION_LIMIT, market.position_max)
+    now = health(state, subaccount, market.settlement_asset)
+    mark_price = state.marks[market.id].price
+    initial = (
+        now.initial
+        - margin.initial_margin(market, before, mark_price)
+        + margin.initial_margin(market, after, mark_price)
+    )
+    missing = initial + now.holds + change.buy_hold + change.sell_hold - now.equity
+    if missing <= 0 or (not adds_risk and lowers_risk(market, exposure, change, now, mark_price)):
+        return None
+    return Refusal(Reason.INSUFFICIENT_MARGIN, missing)
+
+
+def lowers_risk(market: Market, exposure: Exposure, change: Change, now: Health, mark_price: Price) -> bool:
+    """Whether what closes may pass without initial margin, for risk falls even at its worst price (F-DX-6)."""
+    side = Side.SELL if exposure.size > 0 else Side.BUY
+    resting = exposure.buys + change.buys if side == Side.BUY else exposure.sells + change.sells
+    closed = min(abs(exposure.size), resting + change.reducing)
+    released = margin.maintenance_margin(market, exposure.size, mark_price) - margin.maintenance_margin(
+        market, abs(exposure.size) - closed, mark_price
+    )
+    equity_after = now.equity - now.holds - change.buy_hold - change.sell_hold
+    return margin.lowers_risk(now.equity, now.maintenance, equity_after, now.maintenance - released)
