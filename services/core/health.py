@@ -11,6 +11,7 @@ Exit codes   0   it serves
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -37,8 +38,9 @@ def address_of(environment: Mapping[str, str]) -> str:
 def serves(address: str) -> bool:
     """Ask once."""
     with grpc.insecure_channel(address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=SECONDS_MAX)
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=SECONDS_MAX)
         except grpc.RpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
