@@ -70,8 +70,9 @@ bench-log: setup tools ## throughput and latency of the logs and the host; figur
 bench-orders: setup tools ## orders per second and latency end to end; figures in build/bench/orders.json; ARGS=--quick
 	@$(PY) -m bench.orders $(ARGS)
 
-tools: | $(VENV)/bin/python ## what the full test-suite needs beyond Python: Java, the jars of Kafka, npm packages
+tools: | $(VENV)/bin/python ## what the full test-suite needs beyond Python: Java, jars of Kafka, Prometheus, npm packages
 	@$(PY) deploy/kafka/tools.py
+	@$(PY) deploy/tools.py
 	@$(PY) protos/examples/tools.py
 
 kafka: tools ## a Kafka broker of our own on port 19092; BROKERS=3 starts three
