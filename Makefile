@@ -72,8 +72,8 @@ bench-orders: setup tools ## orders per second and latency end to end; figures i
 
 tools: | $(VENV)/bin/python ## what the full test-suite needs beyond Python: Java, jars of Kafka, Prometheus, npm packages
 	@$(PY) deploy/kafka/tools.py
-	@$(PY) deploy/tools.py
 	@$(PY) protos/examples/tools.py
+	@$(PY) deploy/tools.py
 
 kafka: tools ## a Kafka broker of our own on port 19092; BROKERS=3 starts three
 	@$(PY) deploy/kafka/broker.py start --brokers $(BROKERS) $(ARGS)

@@ -26,7 +26,11 @@ PARALLEL = {"unit", "properties", "simulation"}
 # Parts against real brokers and processes that are killed: their timing is the machine's. What fails there runs once more, by itself.
 REPEATED = {"kafka", "containers", "clients"}
 CHECKS = {
-    "tools": [[sys.executable, "deploy/kafka/tools.py"], [sys.executable, "protos/examples/tools.py"]],
+    "tools": [
+        [sys.executable, "deploy/kafka/tools.py"],
+        [sys.executable, "protos/examples/tools.py"],
+        [sys.executable, "deploy/tools.py"],
+    ],
     "lint": [
         [str(BIN / "ruff"), "check", "."],
         [str(BIN / "ruff"), "format", "--check", "."],
