@@ -10,9 +10,10 @@ import typer
 import uvloop
 
 from services.core.process import CannotStart
-from services.core.settings import check_address
+from services.core.settings import EXIT_CONFIGURATION, check_address
+from services.local.development import write_admin_keys
 from services.local.init_venue import init_venue
-from services.local.participants import trade
+from services.local.participants import Crowd, Mix, NoSuchMarket, trade
 from services.local.run import Options, Setup, log_to, run
 from services.local.single_process import Addresses
 from services.local.venue import MARKETS_FILE
@@ -134,11 +135,48 @@ def init_venue_command(
 @app.command("participants")
 def participants_command(
     gateway: Annotated[str, typer.Option(callback=address, help="address of a gateway")] = "127.0.0.1:50051",
-    count: Annotated[int, typer.Option(min=1, max=1_000, help="how many")] = 12,
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="how many, in the usual mix")] = 12,
+    makers: Annotated[
+        int | None, typer.Option(min=0, max=10_000, help="exactly so many makers, and of the others")
+    ] = None,
+    takers: Annotated[int | None, typer.Option(min=0, max=10_000, help="exactly so many takers")] = None,
+    arbitrageurs: Annotated[int | None, typer.Option(min=0, max=10_000, help="exactly so many arbitrageurs")] = None,
+    markets: Annotated[str, typer.Option(help="in these alone: BTC_USDC,BTC_USDC_PERP; all without a name")] = "",
+    rate: Annotated[float, typer.Option(min=0.001, max=1_000, help="times as often as usual")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="of their keys and whims")] = 1,
 ) -> None:
     """Trade at a running venue until stopped, as `run` and `run-kafka` have it done."""
-    end_with("participants", trade(gateway, count, seed), Path(), quiet=True)
+    symbols = [symbol.strip() for symbol in markets.split(",") if symbol.strip()]
+    mix = mix_of(count, makers, takers, arbitrageurs)
+    end_with("participants", trade_until_stopped(gateway, mix, seed, symbols, rate), Path(), quiet=True)
+
+
+def mix_of(count: int, makers: int | None, takers: int | None, arbitrageurs: int | None) -> Mix:
+    """The usual mix of so many, unless a kind is counted: then exactly those."""
+    if makers is None and takers is None and arbitrageurs is None:
+        return Mix.usual(count)
+    return Mix(makers or 0, takers or 0, arbitrageurs or 0)
+
+
+async def trade_until_stopped(gateway: str, mix: Mix, seed: int, markets: list[str], rate: float) -> None:
+    """Trade at a venue; raises CannotStart for a market that it does not list."""
+    try:
+        await trade(Crowd(gateway, mix, seed, markets, rate))
+    except NoSuchMarket as error:
+        raise CannotStart(f"--markets: {error}", EXIT_CONFIGURATION) from error
+
+
+@app.command("admin-keys")
+def admin_keys_command(
+    folder: Annotated[Path, typer.Option("--dir", help="where admin-1.key and admin-2.key are written")] = Path("run"),
+) -> None:
+    """Write the admin keys of a venue for development, which everybody can; `vigil admin` signs with them."""
+    try:
+        files = write_admin_keys(folder)
+    except OSError as error:
+        typer.echo(f"admin-keys: --dir {folder}: {error}", err=True)
+        raise typer.Exit(EXIT_CONFIGURATION) from error
+    typer.echo("\n".join(str(file) for file in files))
 
 
 def end_with(name: str, work: Coroutine[Any, Any, None], folder: Path, *, quiet: bool) -> None:

@@ -20,7 +20,7 @@ from services.core.process import CannotStart, stop_on_signals
 from services.core.settings import EXIT_CONFIGURATION
 from services.core.telemetry import configure_logs
 from services.local.clock import Pacer, ScenarioClock
-from services.local.participants import Crowd
+from services.local.participants import Crowd, Mix
 from services.local.single_process import Addresses, SingleProcess, last_time
 from services.local.venue import BadVenue, read_venue
 from services.local.window import Sources, Window, show
@@ -153,7 +153,7 @@ async def started(options: Options, prices: PricePath) -> AsyncIterator[Run]:
             await process.start()
         except (BadVenue, LogError, OSError, RuntimeError) as error:
             raise CannotStart(str(error), EXIT_CONFIGURATION) from error
-        crowd = Crowd(process.gateway.address, options.participants, setup.seed)
+        crowd = Crowd(process.gateway.address, Mix.usual(options.participants), setup.seed)
         undo.push_async_callback(crowd.close)
         yield assembled(options, process, crowd, prices)
 
@@ -200,13 +200,11 @@ def summary(running: Run, seconds: float, begin_ms: Milliseconds) -> str:
     simulated = (running.clock() - begin_ms) / 1_000
     trial = open_queries(running.process.ledger_file).trial_balance()
     balanced = "balanced" if not trial.unbalanced() else f"NOT BALANCED: {trial.unbalanced()}"
-    orders = sum(one.orders for one in running.crowd.participants)
-    refused = sum(one.refused for one in running.crowd.participants)
     stopped = [host.engine.name for host in hosts if host.failure is not None]
     lines = [
         f"simulated {simulated / 60:.1f} min in {seconds:.1f} s: {simulated / max(seconds, 0.001):.0f} times as fast",
         f"records applied {applied} ({applied / max(seconds, 0.001):.0f}/s), clock stood still {running.pacer.waited_seconds:.1f} s",
-        f"participants sent {orders} commands, {refused} refused",
+        f"participants sent {running.crowd.orders} commands, {running.crowd.refused} refused",
         f"ledger: {trial.entry} entries, {balanced}",
         *(["stopped partitions: " + ", ".join(stopped)] if stopped else []),
     ]

@@ -1,52 +1,179 @@
-"""Participants are seeded clients; what they ask for is on tick and lot."""
+"""Participants are seeded clients; what they ask for is on tick and lot, and stops at their limits."""
 
+import re
 from decimal import Decimal
+from typing import Any
 
-from services.client.views import AccountView, Margin, Position
-from services.local.participants import SYMBOL, Crowd, Gambler, Maker, MarketView
+import pytest
+
+from services.client.views import AccountView, Balance, Listed, Margin, Position
+from services.local.participants.arbitrage import Arbitrageur
+from services.local.participants.crowd import Crowd, Mix
+from services.local.participants.makers import AGE_MAX_MS, LEVELS, Maker
+from services.local.participants.takers import Follower, Gambler, Passer
+from services.local.participants.view import MarketView, NoSuchMarket, View
+from vigil.v1 import common_pb2, market_data_pb2
+from vigil.v1 import trading_pb2 as pb
+
+NOWHERE = "127.0.0.1:1"
+PERPETUAL = "BTC_USDC_PERP"
+SPOT = "BTC_USDC"
 
 
-def view() -> MarketView:
-    seen = MarketView(tick=Decimal("0.1"), lot=Decimal("0.0001"))
-    for minute in range(11):
-        seen.look(minute * 60_000, Decimal(8_000 - 10 * minute), Decimal(8_000))
-    return seen
+def listings() -> market_data_pb2.Listings:
+    usdc = common_pb2.Asset(id=1, symbol="USDC", decimals=8)
+    btc = common_pb2.Asset(id=2, symbol="BTC", decimals=8, faucet_max=100 * 10**8)
+    common: dict[str, Any] = {
+        "settlement_asset": 1,
+        "index": "BTC_USD",
+        "price_decimals": 2,
+        "size_decimals": 5,
+        "tick": 10,
+        "lot": 1,
+    }
+    perpetual = common_pb2.Market(id=1, symbol=PERPETUAL, kind=1, **common)
+    spot = common_pb2.Market(id=4, symbol=SPOT, kind=2, base_asset=2, **common)
+    return market_data_pb2.Listings(assets=[usdc, btc], markets=[perpetual, spot])
 
 
-def account(size: str = "0", equity: str = "20000") -> AccountView:
+def falling() -> View:
+    """Ten minutes in which both marks fall from 8,000 to 7,900."""
+    view = View()
+    view.begin(Listed(listings()), ())
+    view.now_ms = 600_000
+    for market in view.markets.values():
+        for minute in range(11):
+            market.look(minute * 60_000, Decimal(8_000 - 10 * minute), Decimal(8_000))
+    return view
+
+
+def account(size: str = "0", equity: str = "20000", base: str = "50") -> AccountView:
     margin = Margin(0, "USDC", Decimal(equity), Decimal(0), Decimal(0))
-    position = Position(0, SYMBOL, Decimal(size), Decimal(8_000), Decimal(0))
-    return AccountView(1, 1, 1, (), (position,), (), (margin,), ())
+    position = Position(0, PERPETUAL, Decimal(size), Decimal(8_000), Decimal(0))
+    balance = Balance(0, "BTC", Decimal(base), Decimal(0), Decimal(0))
+    return AccountView(1, 1, 1, (balance,), (position,), (), (margin,), ())
+
+
+def perpetual() -> MarketView:
+    return falling().markets[PERPETUAL]
 
 
 async def test_the_same_seed_has_the_same_keys() -> None:
-    keys = [[one.vigil.key for one in Crowd("127.0.0.1:1", 8, seed).participants] for seed in (1, 1, 2)]
+    keys = [[one.vigil.key for one in Crowd(NOWHERE, Mix(2, 5, 1), seed).participants] for seed in (1, 1, 2)]
     accounts = [[key.account for key in some if key is not None] for some in keys]
     assert accounts[0] == accounts[1]
     assert len({*accounts[0], *accounts[2]}) == 16
 
 
+def test_only_listed_markets_are_traded() -> None:
+    with pytest.raises(NoSuchMarket, match=re.escape("no market DOGE_USDC; the venue lists BTC_USDC_PERP, BTC_USDC")):
+        View().begin(Listed(listings()), ["DOGE_USDC"])
+    view = View()
+    view.begin(Listed(listings()), [SPOT])
+    assert list(view.markets) == [SPOT]
+    assert view.markets[SPOT].base_faucet == 100
+
+
 def test_moves_are_relative_to_the_mark_then() -> None:
-    assert view().move(600_000) == Decimal(7_900) / 8_000 - 1
-    assert view().move(0) == 0
+    assert perpetual().move(600_000) == Decimal(7_900) / 8_000 - 1
+    assert perpetual().move(0) == 0
 
 
-async def test_a_maker_quotes_both_sides_on_tick_and_lot_and_one_side_at_its_limit() -> None:
-    maker = Maker("127.0.0.1:1", "maker", 1)
-    orders = [command.place_order for command in await maker.decide(view(), account())]
-    assert len(orders) == 6
-    bids = [Decimal(order.price) for order in orders if order.side == 1]
-    asks = [Decimal(order.price) for order in orders if order.side == 2]
-    assert max(bids) < min(asks)
-    assert all(Decimal(order.price) % view().tick == 0 for order in orders)
-    assert all(Decimal(order.size) % view().lot == 0 for order in orders)
-    assert len({order.client_id for order in orders}) == 6
-    full = await maker.decide(view(), account(size="400"))
-    assert {command.place_order.side for command in full} == {2}
+def quotes_of(commands: list[pb.Command]) -> dict[str, list[pb.Quote]]:
+    assert all(command.WhichOneof("request") == "mass_quote" for command in commands)
+    return {command.mass_quote.symbol: list(command.mass_quote.quotes) for command in commands}
+
+
+async def test_a_maker_quotes_both_sides_of_every_market_on_tick_and_lot() -> None:
+    quotes = quotes_of(await Maker(NOWHERE, "maker", 1).decide(falling(), account()))
+    assert set(quotes) == {PERPETUAL, SPOT}
+    for ladder in quotes.values():
+        bids = [Decimal(quote.price) for quote in ladder if quote.side == common_pb2.SIDE_BID]
+        asks = [Decimal(quote.price) for quote in ladder if quote.side == common_pb2.SIDE_ASK]
+        assert len(bids) == len(asks) == len(LEVELS)
+        assert bids == sorted(bids, reverse=True)
+        assert asks == sorted(asks)
+        assert bids[0] < Decimal(7_950) < asks[0], "round the middle of mark and index"
+        assert all(Decimal(quote.price) % Decimal("0.1") == 0 for quote in ladder)
+        assert all(Decimal(quote.size) > 0 for quote in ladder)
+        assert len({quote.client_id for quote in ladder}) == len(ladder)
+
+
+INVENTORIES = [
+    ("long: asks alone, below the middle", "400", "50", PERPETUAL, common_pb2.SIDE_ASK),
+    ("short: bids alone", "-400", "50", PERPETUAL, common_pb2.SIDE_BID),
+    ("more of the base than it wants", "0", "300", SPOT, common_pb2.SIDE_ASK),
+    ("hardly any base left", "0", "0", SPOT, common_pb2.SIDE_BID),
+]
+
+
+@pytest.mark.parametrize(
+    ("size", "base", "symbol", "side"), [row[1:] for row in INVENTORIES], ids=[row[0] for row in INVENTORIES]
+)
+async def test_a_full_maker_withdraws_one_side(
+    size: str, base: str, symbol: str, side: "common_pb2.Side.ValueType"
+) -> None:
+    ladder = quotes_of(await Maker(NOWHERE, "maker", 1).decide(falling(), account(size, base=base)))[symbol]
+    assert {quote.side for quote in ladder if Decimal(quote.size)} == {side}
+    assert len(ladder) == 2 * len(LEVELS), "the other side is withdrawn, not forgotten"
+
+
+async def test_a_maker_leaves_good_quotes_alone() -> None:
+    maker, view = Maker(NOWHERE, "maker", 1), falling()
+    await maker.decide(view, account())
+    assert await maker.decide(view, account()) == []
+    assert set(quotes_of(await maker.decide(view, account(size="0.1")))) == {PERPETUAL}, "its quotes traded there"
+    view.look(601_000, [])
+    view.markets[SPOT].look(601_000, Decimal(7_902), Decimal(8_000))
+    assert set(quotes_of(await maker.decide(view, account(size="0.1")))) == {SPOT}, "the middle moved there"
+    for market in view.markets.values():
+        market.now_ms += AGE_MAX_MS
+    assert set(quotes_of(await maker.decide(view, account(size="0.1")))) == {PERPETUAL, SPOT}
 
 
 async def test_a_gambler_stops_at_its_leverage() -> None:
-    gambler = Gambler("127.0.0.1:1", "gambler", 1)
-    size = Decimal(20_000) * gambler.leverage / view().mark
-    assert await gambler.decide(view(), account(size=str(size))) == []
-    assert len(await gambler.decide(view(), account(size="0.1"))) == 1
+    gambler = Gambler(NOWHERE, "gambler", 1)
+    size = Decimal(20_000) * gambler.leverage / perpetual().mark
+    assert await gambler.decide(falling(), account(size=str(size))) == []
+    assert len(await gambler.decide(falling(), account(size="0.1"))) == 1
+
+
+async def test_a_follower_joins_a_move_and_leaves_when_it_turns() -> None:
+    follower = Follower(NOWHERE, "follower", 1)
+    (entry,) = await follower.decide(falling(), account())
+    assert entry.place_order.side == common_pb2.SIDE_ASK
+    (way_out,) = await follower.decide(falling(), account(size="1"))
+    assert way_out.place_order.reduce_only
+    assert await follower.decide(falling(), account(size="-1")) == []
+
+
+async def test_a_passer_sells_no_more_of_a_spot_market_than_it_has() -> None:
+    passer, market = Passer(NOWHERE, "passer", 1), falling().markets[SPOT]
+    for _ in range(50):
+        for command in await passer.trade(market, account(base="0.1")):
+            order = command.place_order
+            assert order.side == common_pb2.SIDE_BID or Decimal(order.size) < Decimal("0.1")
+
+
+BASES = [
+    ("perpetual dearer: spot is bought", 7_900, 7_950, "25", common_pb2.SIDE_BID),
+    ("spot dearer: spot is sold", 7_950, 7_900, "25", common_pb2.SIDE_ASK),
+    ("no basis, nothing held", 7_900, 7_901, "25", None),
+    ("no basis any more: what was bought is sold", 7_900, 7_901, "26", common_pb2.SIDE_ASK),
+    ("a basis that pays for no more than it has", 7_900, 7_910, "26", None),
+    ("full", 7_900, 7_950, "37.5", None),
+]
+
+
+@pytest.mark.parametrize(("spot", "perp", "base", "side"), [row[1:] for row in BASES], ids=[row[0] for row in BASES])
+async def test_an_arbitrageur_trades_both_legs_against_each_other(
+    spot: int, perp: int, base: str, side: "common_pb2.Side.ValueType | None"
+) -> None:
+    view = falling()
+    for symbol, price in ((SPOT, spot), (PERPETUAL, perp)):
+        view.markets[symbol].best_bid, view.markets[symbol].best_ask = Decimal(price), Decimal(price) + 1
+    ((first, second),) = view.pairs()
+    legs = Arbitrageur(NOWHERE, "arbitrageur", 1).legs(first, second, account(base=base))
+    sides = [leg.place_order.side for leg in legs]
+    assert sides == ([] if side is None else [side, 3 - side])
+    assert len({leg.place_order.size for leg in legs}) <= 1, "as much of one as of the other"

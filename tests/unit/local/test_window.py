@@ -3,81 +3,108 @@
 from collections import deque
 from decimal import Decimal
 
+import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from rich.console import Console
 
 from services.client.views import BookView, MarkView, Trade
-from services.local.window import Seen, Sources, Window, line_of, picture, sparkline, told, totals_of
+from services.local.picture import amount_text, line_of, picture, sparkline, told
+from services.local.seen import MarketSeen, Seen
+from services.local.window import totals_of
 from vigil.v1 import feeds_pb2
+
+PERPETUAL = "BTC_USDC_PERP"
+SPOT = "SOL_USDC"
+AT_MS = 1_584_009_710_000
 
 
 def seen() -> Seen:
-    mark = MarkView("BTC_USDC_PERP", Decimal("6055.8"), Decimal("6056.6"), Decimal("0.0001"), 0)
-    book = BookView("BTC_USDC_PERP", 1, 0, ((Decimal("6050.1"), Decimal(2)),), ((Decimal("6060.1"), Decimal(3)),))
-    trade = Trade("BTC_USDC_PERP", 1, 1_584_009_710_000, Decimal("6055.0"), Decimal(1), "sell", is_liquidation=True)
+    book = BookView(PERPETUAL, 1, 0, ((Decimal("6050.1"), Decimal(2)),), ((Decimal("6060.1"), Decimal(3)),))
+    trade = Trade(PERPETUAL, 1, AT_MS, Decimal("6055.0"), Decimal(2), "sell", is_liquidation=True)
+    perpetual, spot = MarketSeen(PERPETUAL, open_interest=Decimal("125.2567")), MarketSeen(SPOT, is_spot=True)
+    perpetual.see_mark(MarkView(PERPETUAL, Decimal("6055.8"), Decimal("6056.6"), Decimal("0.0001"), 0))
+    perpetual.see_book(book)
+    for _ in range(100):
+        perpetual.see_trade(trade)
+    spot.see_mark(MarkView(SPOT, Decimal("20.4500"), Decimal("20.4300"), Decimal(0), 0))
     return Seen(
-        time_ms=1_584_009_710_000,
-        mark=mark,
+        time_ms=AT_MS,
+        markets={PERPETUAL: perpetual, SPOT: spot},
         book=book,
-        open_interest=Decimal("125.2567"),
         funds=[("main", Decimal("251393.17"))],
         entries=2_638,
-        trades=1_216,
+        records_per_s=4_321,
         last_trades=deque([trade]),
-        marks=deque([Decimal(1), Decimal(2)]),
     )
 
 
-async def shown(now: Seen) -> str:
-    async def nothing() -> list[object]:
-        return []
-
-    window = Window(Sources("127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:9464", nothing))  # type: ignore[arg-type]
-    window.seen = now
-    console = Console(width=140, record=True, file=None, force_terminal=False)
+def shown(now: Seen, speed: int | None = 60) -> str:
+    console = Console(width=140, force_terminal=False)
     with console.capture() as capture:
-        console.print(picture(window, 60))
-    await window.close()
+        console.print(picture(now, speed, "gRPC 127.0.0.1:50051"))
     return capture.get()
 
 
-async def test_the_dashboard_has_every_figure() -> None:
-    text = await shown(seen())
-    for figure in (
-        "10:41:50",
-        "6055.8",
-        "6056.6",
-        "0.0100 %",
-        "6050.1",
-        "6060.1",
-        "liquidation",
-        "125.2567",
-        "251393.17",
-    ):
-        assert figure in text
-    assert "trial balance" in text
-    assert "OK" in text
+FIGURES = {
+    "time": "10:41:50",
+    "mark": "6,055.8",
+    "index": "6,056.6",
+    "funding": "0.0100 %",
+    "spread in basis points": "16.5",
+    "volume": "1.2M",
+    "open interest": "125.26",
+    "bid": "6,050.1",
+    "ask": "6,060.1",
+    "what a trade was": "liquidation",
+    "spot market": "20.45",
+    "fund": "251,393.17",
+    "entries": "2,638",
+    "trades": "trades (100)",
+    "load": "4,321 records/s",
+    "where": "127.0.0.1:50051",
+    "books": "OK",
+}
 
 
-async def test_it_shows_an_empty_venue_and_books_that_do_not_balance() -> None:
-    text = await shown(Seen(balanced=False))
+@pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
+def test_the_dashboard_has_every_figure(figure: str) -> None:
+    assert figure in shown(seen())
+
+
+def test_a_spot_market_has_no_funding_and_no_open_interest() -> None:
+    (row,) = [line for line in shown(seen()).splitlines() if SPOT in line and PERPETUAL not in line]
+    assert "%" not in row
+    assert row.split()[:6] == ["│", SPOT, "20.45", "20.43", "-", "0.00"]
+
+
+def test_it_shows_an_empty_venue_and_books_that_do_not_balance() -> None:
+    text = shown(Seen(balanced=False), speed=None)
     assert "NOT BALANCED" in text
     assert "none yet" in text
+    assert "real time" in text
 
 
 def test_the_plain_line() -> None:
-    assert "mark 6055.8 index 6056.6  OI 125.2567  trades 1216" in line_of(seen())
+    assert "BTC_USDC_PERP 6055.8  SOL_USDC 20.4500  OI 125.2567  trades 100" in line_of(seen())
     assert line_of(Seen()).startswith("1970-01-01 00:00:00  no mark yet")
 
 
+AMOUNTS = [("0.5", "0.50"), ("-999", "-999.00"), ("1500", "1.5k"), ("2340000", "2.3M"), ("7e12", "7000.0G")]
+
+
+@pytest.mark.parametrize(("amount", "text"), AMOUNTS)
+def test_amounts_are_short(amount: str, text: str) -> None:
+    assert amount_text(Decimal(amount)) == text
+
+
 def test_liquidations_are_told_in_a_line() -> None:
-    started = feeds_pb2.FeedRecord(at_ms=1_584_009_710_000)
+    started = feeds_pb2.FeedRecord(at_ms=AT_MS)
     started.liquidation_started.equity, started.liquidation_started.maintenance_margin = (
         393_203_983_760,
         394_224_000_000,
     )
     assert told(started) == "10:41:50 000000 equity 3932 < 3942"
-    ended = feeds_pb2.FeedRecord(at_ms=1_584_009_710_000)
+    ended = feeds_pb2.FeedRecord(at_ms=AT_MS)
     ended.liquidation_ended.deficit = 21_115_289_048
     assert told(ended).endswith("done, fund pays 211")
     ended.liquidation_ended.deficit, ended.liquidation_ended.contributed = 0, 10**8

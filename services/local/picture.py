@@ -1,0 +1,164 @@
+"""The two faces of a window, as text: the dashboard of a terminal, and one plain line; it asks nobody."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from rich.columns import Columns
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from services.core.decimals import format_decimal
+from services.local.seen import MarketSeen, Seen
+from vigil.v1 import feeds_pb2
+
+SPARKS = "▁▂▃▄▅▆▇█"
+SPARKS_SHOWN = 24
+REAL_TIME = "real time"
+COLUMNS = ("market", "mark", "index", "funding", "spread, bp", "volume", "open interest", "course")
+THOUSAND = 1_000
+SUFFIXES = ("", "k", "M", "G")
+
+
+def told(record: feeds_pb2.FeedRecord) -> str:
+    """One line about a liquidation; amounts in units of 1e-8."""
+    at = clock_text(record.at_ms)
+    if record.HasField("liquidation_started"):
+        started = record.liquidation_started
+        account = short(started.subaccount)
+        return f"{at} {account} equity {money(started.equity)} < {money(started.maintenance_margin)}"
+    ended = record.liquidation_ended
+    outcome = f"fund pays {money(ended.deficit)}" if ended.deficit else f"fund gets {money(ended.contributed)}"
+    return f"{at} {short(ended.subaccount)} done, {outcome}"
+
+
+def short(subaccount: int) -> str:
+    """Beginning of an account's id in hexadecimal."""
+    return f"{subaccount >> 8:014x}"[:6]
+
+
+def money(units: int) -> str:
+    """Amount of 1e-8, whole."""
+    return format_decimal(units, 8).partition(".")[0]
+
+
+def clock_text(time_ms: int) -> str:
+    """Time of day, UTC."""
+    return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%H:%M:%S")
+
+
+def amount_text(amount: Decimal) -> str:
+    """Return three figures or four, with k, M or G."""
+    for suffix in SUFFIXES[:-1]:
+        if abs(amount) < THOUSAND:
+            return f"{amount:.1f}{suffix}" if suffix else f"{amount:.2f}"
+        amount /= THOUSAND
+    return f"{amount:.1f}{SUFFIXES[-1]}"
+
+
+def price_text(price: Decimal) -> str:
+    """Price to the cent; dear ones to a tenth."""
+    return f"{price:,.1f}" if price >= THOUSAND else f"{price:.2f}"
+
+
+def line_of(seen: Seen) -> str:
+    """Everything that matters in one line."""
+    when = datetime.fromtimestamp(seen.time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    marks = "  ".join(f"{one.symbol} {one.mark.mark_price}" for one in seen.markets.values() if one.mark)
+    interest = " ".join(f"{one.open_interest}" for one in seen.markets.values() if not one.is_spot) or "-"
+    fund = " ".join(f"{amount:.0f}" for _, amount in seen.funds) or "-"
+    trial = f"balanced at {seen.entries}" if seen.balanced else "NOT BALANCED"
+    return (
+        f"{when}  {marks or 'no mark yet'}  OI {interest}  trades {seen.trades}  liquidations {seen.liquidations}  fund {fund}  "
+        f"{seen.records_per_s:.0f} records/s  lag {seen.lag:.0f}  x{seen.speed:.0f}  ledger {trial}"
+    )
+
+
+def picture(seen: Seen, speed: int | None, footer: str) -> Group:
+    """Return the whole dashboard; `speed` as asked for, 0 for as fast as it can, None for real time."""
+    return Group(
+        headline(seen, speed),
+        markets_panel(seen),
+        Columns([book_panel(seen), trades_panel(seen), venue_panel(seen)], expand=True),
+        Panel(Text("\n".join(seen.last_liquidations) or "none yet"), title=f"liquidations ({seen.liquidations})"),
+        Text(footer, style="dim"),
+        Text("Ctrl-C ends it cleanly; the same command goes on where it stopped", style="dim"),
+    )
+
+
+def headline(seen: Seen, speed: int | None) -> Panel:
+    """Time, speed, load."""
+    when = datetime.fromtimestamp(seen.time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    asked = REAL_TIME if speed is None else f"speed x{seen.speed:.0f} of {speed or 'as fast as it can'}"
+    load = f"   {seen.records_per_s:,.0f} records/s   lag {seen.lag:.0f}"
+    return Panel(Text.assemble((when, "bold"), f"   {asked}{load}"), title="Vigil")
+
+
+def sparkline(values: list[Decimal]) -> str:
+    """Course of a mark in block characters."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    steps = len(SPARKS) - 1
+    return "".join(SPARKS[int((value - low) * steps / (high - low)) if high > low else 0] for value in values)
+
+
+def markets_panel(seen: Seen) -> Panel:
+    """A row per market."""
+    table = Table(box=None, expand=True)
+    for number, name in enumerate(COLUMNS):
+        table.add_column(name, justify="left" if number in (0, len(COLUMNS) - 1) else "right", no_wrap=True)
+    for market in seen.markets.values():
+        table.add_row(*market_row(market))
+    return Panel(table, title="markets")
+
+
+def market_row(market: MarketSeen) -> list[str | Text]:
+    """Figures of one market, in the order of COLUMNS; a spot market has no funding and no open interest."""
+    mark, spread = market.mark, market.spread
+    return [
+        Text(market.symbol, "bold cyan"),
+        price_text(mark.mark_price) if mark else "-",
+        price_text(mark.index_price) if mark else "-",
+        f"{mark.funding_rate * 100:.4f} %" if mark and not market.is_spot else "",
+        "-" if spread is None else f"{spread:.1f}",
+        amount_text(market.volume),
+        "" if market.is_spot else amount_text(market.open_interest),
+        Text(sparkline(list(market.marks)[-SPARKS_SHOWN:]), "cyan"),
+    ]
+
+
+def book_panel(seen: Seen) -> Panel:
+    """Best levels of the first market, asks above bids."""
+    table = Table(box=None, show_header=False)
+    if seen.book is not None:
+        for price, size in reversed(seen.book.asks):
+            table.add_row(Text(price_text(price), "red"), f"{size:.4f}")
+        table.add_row("-", "-")
+        for price, size in seen.book.bids:
+            table.add_row(Text(price_text(price), "green"), f"{size:.4f}")
+    return Panel(table, title="book" if seen.book is None else seen.book.symbol)
+
+
+def trades_panel(seen: Seen) -> Panel:
+    """Last trades; liquidations are marked."""
+    table = Table(box=None, show_header=False)
+    for trade in seen.last_trades:
+        style = "green" if trade.taker_side == "buy" else "red"
+        flag = "liquidation" if trade.is_liquidation else ""
+        size = f"{trade.size:.4f}"
+        table.add_row(clock_text(trade.at_ms), trade.symbol, Text(price_text(trade.price), style), size, flag)
+    return Panel(table, title=f"trades ({seen.trades})")
+
+
+def venue_panel(seen: Seen) -> Panel:
+    """Money and machines."""
+    table = Table(box=None, show_header=False)
+    for group, amount in seen.funds:
+        table.add_row(f"fund {group}", f"{amount:,.2f}")
+    trial = Text("OK", "bold green") if seen.balanced else Text("NOT BALANCED", "bold red")
+    table.add_row("trial balance", trial)
+    table.add_row("ledger entries", f"{seen.entries:,}")
+    table.add_row("stopped partitions", Text(str(seen.stopped), "bold red" if seen.stopped else ""))
+    return Panel(table, title="venue")

@@ -1,0 +1,85 @@
+"""What a window has seen of a venue at a moment: plain figures, from outside."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from services.client.views import BookView, Listed, MarkView, Trade
+from services.core.markets import ContractKind
+
+TRADES_SHOWN = 10
+LIQUIDATIONS_SHOWN = 8
+MARKS_SHOWN = 100
+
+
+@dataclass
+class MarketSeen:
+    """One market; volume and trades since the window began to listen."""
+
+    symbol: str
+    is_spot: bool = False
+    mark: MarkView | None = None
+    best_bid: Decimal = Decimal(0)
+    best_ask: Decimal = Decimal(0)
+    open_interest: Decimal = Decimal(0)
+    volume: Decimal = Decimal(0)
+    trades: int = 0
+    marks: deque[Decimal] = field(default_factory=lambda: deque(maxlen=MARKS_SHOWN))
+
+    def see_mark(self, mark: MarkView) -> None:
+        """Note a mark."""
+        self.mark = mark
+        self.marks.append(mark.mark_price)
+
+    def see_book(self, book: BookView) -> None:
+        """Note the best prices."""
+        self.best_bid = book.bids[0][0] if book.bids else Decimal(0)
+        self.best_ask = book.asks[0][0] if book.asks else Decimal(0)
+
+    def see_trade(self, trade: Trade) -> None:
+        """Count a trade."""
+        self.trades += 1
+        self.volume += trade.size * trade.price
+
+    @property
+    def spread(self) -> Decimal | None:
+        """Between the best prices, in basis points of their middle; None while a side is empty."""
+        if not self.best_bid or not self.best_ask:
+            return None
+        return (self.best_ask - self.best_bid) * 20_000 / (self.best_ask + self.best_bid)
+
+
+@dataclass
+class Seen:
+    """What is known of the venue at a moment."""
+
+    time_ms: int = 0
+    markets: dict[str, MarketSeen] = field(default_factory=dict)
+    book: BookView | None = None
+    funds: list[tuple[str, Decimal]] = field(default_factory=list)
+    entries: int = 0
+    balanced: bool = True
+    applied: float = 0
+    records_per_s: float = 0
+    lag: float = 0
+    stopped: int = 0
+    speed: float = 0
+    liquidations: int = 0
+    last_trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_SHOWN))
+    last_liquidations: deque[str] = field(default_factory=lambda: deque(maxlen=LIQUIDATIONS_SHOWN))
+
+    def begin(self, listed: Listed) -> None:
+        """Take up markets that are new, in the order of the listing."""
+        for symbol, market in listed.by_symbol.items():
+            if symbol not in self.markets:
+                self.markets[symbol] = MarketSeen(symbol, market.kind == ContractKind.SPOT)
+
+    @property
+    def first(self) -> MarketSeen | None:
+        """The market that is shown in detail."""
+        return next(iter(self.markets.values()), None)
+
+    @property
+    def trades(self) -> int:
+        """Trades of all markets."""
+        return sum(market.trades for market in self.markets.values())
