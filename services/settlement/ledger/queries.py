@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from services.core.fixed import Amount, AssetId, MarketId, Milliseconds, Size, SubaccountId
 from services.core.messages import Book
-from services.settlement.ledger.store import LedgerUnusable, Store
+from services.settlement.ledger.store import LedgerUnusable, Store, to_unsigned
 
 STATEMENT_MAX = 1_000
 NOW = "SELECT machine, asset, book, sum(amount) FROM balances GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
@@ -122,7 +122,7 @@ class Queries:
         """Lines of a subaccount, oldest first."""
         asked = (owner, after_entry, *OF_ACCOUNTS, min(limit, STATEMENT_MAX))
         rows = self.database.execute(LINES, asked)
-        return [StatementLine._make(row)._replace(book=Book(row[5])) for row in rows]
+        return [StatementLine._make(row)._replace(reference=to_unsigned(row[4]), book=Book(row[5])) for row in rows]
 
     def open_interest(self, market: MarketId) -> Size:
         """Return the sum of all long positions of a market."""

@@ -14,6 +14,8 @@ from services.core.messages import Posted
 APPLICATION_ID = 0x5649474C
 """'VIGL', by which the file is known as ours."""
 VERSION = 1
+REFERENCES = 2**64
+"""A posting's reference has 64 bits without sign."""
 SCHEMA = f"""
 BEGIN IMMEDIATE;
 PRAGMA application_id = {APPLICATION_ID};
@@ -126,8 +128,18 @@ def row_of(number: int, entry: Entry) -> tuple[object, ...]:
     posted = entry.posted
     return (
         *(number, entry.machine, entry.seq, entry.offset),
-        *(posted.at_ms, posted.kind, posted.reference, posted.group),
+        *(posted.at_ms, posted.kind, to_signed(posted.reference), posted.group),
     )
+
+
+def to_signed(reference: int) -> int:
+    """Fold 64 bits, such as a client's command id, into what SQL holds: a sign and 63 bits."""
+    return reference - REFERENCES if reference >= REFERENCES >> 1 else reference
+
+
+def to_unsigned(stored: int) -> int:
+    """Unfold what `to_signed` made."""
+    return stored % REFERENCES
 
 
 def legs_of(numbered: Iterable[tuple[int, Entry]]) -> Iterator[tuple[int, ...]]:

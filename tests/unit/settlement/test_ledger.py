@@ -142,11 +142,12 @@ TRANSFER = [(Book.IDLE, ALICE, 0, USDC, -40), (Book.IDLE, SAVINGS, 0, USDC, 40)]
 
 
 async def test_a_transfer_is_one_entry_with_a_line_in_both_statements() -> None:
-    _, queries = await read(chained([posted("deposit", DEPOSIT), posted("transfer", TRANSFER, 2)]))
+    _, queries = await read(chained([posted("deposit", DEPOSIT), balanced("transfer", 2**64 - 1, 2, TRANSFER)]))
     assert [tuple(one) for one in queries.balances(ALICE)] == [(Book.IDLE, 0, USDC, 60)]
     assert [tuple(one) for one in queries.balances(SAVINGS)] == [(Book.IDLE, 0, USDC, 40)]
     lines = [*queries.statement(ALICE, after_entry=1), *queries.statement(SAVINGS)]
     assert [(line.entry, line.kind, line.amount) for line in lines] == [(2, "transfer", -40), (2, "transfer", 40)]
+    assert [line.reference for line in lines] == [2**64 - 1] * 2, "a command id has 64 bits"
     assert queries.trial_balance().totals() == {USDC: {Book.TRANSIT: -100, Book.IDLE: 100}}
 
 
