@@ -139,9 +139,45 @@ class Commands:
         market: int = 1,
         client_id: int = 0,
         reduce_only: bool = False,
+        self_trade: int = m.SelfTrade.REJECT_TAKER,
+        expires_ms: int = 0,
     ) -> m.PlaceOrder:
         """Place an order."""
-        return m.PlaceOrder(self.header(who), who.subaccount, market, side, tif, price, size, client_id, reduce_only)
+        return m.PlaceOrder(
+            self.header(who),
+            who.subaccount,
+            market,
+            side,
+            tif,
+            price,
+            size,
+            client_id,
+            reduce_only,
+            self_trade,
+            expires_ms,
+        )
+
+    def replace(
+        self, who: Person, price: int, size: int, order_id: int = 0, client_id: int = 0, market: int = 1
+    ) -> m.ReplaceOrder:
+        """Give an order another price and size."""
+        return m.ReplaceOrder(self.header(who), who.subaccount, market, price, size, order_id, client_id)
+
+    def cancel_all(self, who: Person, market: int = 0) -> m.CancelAll:
+        """Cancel every order."""
+        return m.CancelAll(self.header(who), who.subaccount, market)
+
+    def quote(self, who: Person, *quotes: m.Quote, market: int = 1) -> m.MassQuote:
+        """Set quotes."""
+        return m.MassQuote(self.header(who), who.subaccount, market, [*quotes])
+
+    def schedule(self, who: Person, at_ms: int) -> m.ScheduleCancel:
+        """Cancel everything at a time."""
+        return m.ScheduleCancel(self.header(who), who.subaccount, at_ms)
+
+    def transfer(self, who: Person, amount: int, receiver: int = 1, asset: int = 1) -> m.Transfer:
+        """Move money to another subaccount, by its number."""
+        return m.Transfer(self.header(who), who.subaccount, who.subaccount + receiver, asset, amount)
 
     def cancel(self, who: Person, order_id: int = 0, client_id: int = 0, market: int = 1) -> m.CancelOrder:
         """Cancel an order."""

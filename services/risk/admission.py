@@ -36,9 +36,7 @@ def closes_at_most(exposure: Exposure, side: int, size: Size, *, reduce_only: bo
 def check_admission(
     state: State, subaccount: Subaccount, market: Market, change: Change, *, adds_risk: bool
 ) -> Refusal | None:
-    """Refuse what the subaccount cannot bear: liquidation, position limit, money, margin."""
-    if subaccount.liquidation is not None:
-        return Refusal(Reason.ACCOUNT_LIQUIDATING)
+    """Refuse what the subaccount cannot bear: position limit, liquidation, margin, money."""
     exposure = subaccount.exposures.get(market.id) or Exposure(market.id)
     if market.is_spot:
         return check_spot(state, subaccount, market, change)
@@ -46,17 +44,20 @@ def check_admission(
 
 
 def check_spot(state: State, subaccount: Subaccount, market: Market, change: Change) -> Refusal | None:
-    """Refuse what is not there to be given, and a purchase by which too little margin would be left: what is bought counts nothing yet."""
+    """Refuse a purchase by which too little margin would be left, for what is bought counts nothing yet, and what is not there to give."""
+    if subaccount.liquidation is not None:
+        return Refusal(Reason.ACCOUNT_LIQUIDATING)
+    if change.buy_hold > 0:
+        now = health(state, subaccount, market.settlement_asset)
+        missing = now.initial + now.holds + change.buy_hold - now.equity
+        if missing > 0:
+            return Refusal(Reason.INSUFFICIENT_MARGIN, missing)
     for side, hold in ((Side.BUY, change.buy_hold), (Side.SELL, change.sell_hold)):
         asset = hold_asset(market, side)
-        available = subaccount.idle.get(asset, 0) - subaccount.holds.get(asset, 0)
-        if hold > max(0, available):
-            return Refusal(Reason.INSUFFICIENT_FUNDS, max(0, available))
-    if change.buy_hold <= 0:
-        return None
-    now = health(state, subaccount, market.settlement_asset)
-    missing = now.initial + now.holds + change.buy_hold - now.equity
-    return Refusal(Reason.INSUFFICIENT_MARGIN, missing) if missing > 0 else None
+        available = max(0, subaccount.idle.get(asset, 0) - subaccount.holds.get(asset, 0))
+        if hold > available:
+            return Refusal(Reason.INSUFFICIENT_FUNDS, available)
+    return None
 
 
 def check_perpetual(
@@ -73,6 +74,8 @@ def check_perpetual(
     )
     if after > max(before, market.position_max):
         return Refusal(Reason.POSITION_LIMIT, market.position_max)
+    if subaccount.liquidation is not None:
+        return Refusal(Reason.ACCOUNT_LIQUIDATING)
     now = health(state, subaccount, market.settlement_asset)
     mark_price = state.marks[market.id].price
     initial = (

@@ -58,7 +58,9 @@ def process_place(state: State, place: PlaceOrder) -> list[Message]:
     known = state.subaccounts.get(place.subaccount)
     exposure = (known and known.exposures.get(market.id)) or Exposure(market.id)
     adds_risk = not closes_at_most(exposure, place.side, place.size, reduce_only=place.reduce_only)
-    refusal = check_terms(state, market, place, adds_risk=adds_risk) or check_open_orders(exposure, market, place)
+    refusal = check_terms(state, market, place, adds_risk=adds_risk) or check_place(
+        state, market, exposure, place, adds_risk=adds_risk
+    )
     if refusal is not None:
         return refuse(state, place.header, refusal)
     subaccount = state.subaccount(place.subaccount)
@@ -73,7 +75,7 @@ def process_place(state: State, place: PlaceOrder) -> list[Message]:
 
 
 def check_terms(state: State, market: Market, place: PlaceOrder, *, adds_risk: bool) -> Refusal | None:
-    """Refuse what the market does not trade: its state, size, price, combination, time, band, age of the mark."""
+    """Refuse what the market does not trade: its state, size, price, combination, age of the mark, band."""
     refusal = check_market(state, market, place.time_in_force) or check_size(market, place.size)
     if refusal is not None:
         return refusal
@@ -81,12 +83,21 @@ def check_terms(state: State, market: Market, place: PlaceOrder, *, adds_risk: b
         return Refusal(Reason.INVALID_PRICE, market.tick)
     if not is_combination(market, place):
         return Refusal(Reason.INVALID_ORDER)
-    return (
-        check_mark(state, market, adds_risk=adds_risk)
-        or check_band(state, market, place.side, place.price)
-        or (check_notional(state, market, place.price, place.size) if adds_risk else None)
-        or check_expiry(place, state.now_ms)
+    return check_mark(state, market, adds_risk=adds_risk) or check_band(state, market, place.side, place.price)
+
+
+def check_place(
+    state: State, market: Market, exposure: Exposure, place: PlaceOrder, *, adds_risk: bool
+) -> Refusal | None:
+    """Refuse a client id that is in use, what is worth too little, a time that is none, and one order too many."""
+    if place.client_id in exposure.client_ids:
+        return Refusal(Reason.DUPLICATE_CLIENT_ID)
+    refusal = (check_notional(state, market, place.price, place.size) if adds_risk else None) or check_expiry(
+        place, state.now_ms
     )
+    if refusal is not None or len(exposure.orders) < market.orders_max:
+        return refusal
+    return Refusal(Reason.TOO_MANY_ORDERS, market.orders_max)
 
 
 def check_market(state: State, market: Market, time_in_force: int) -> Refusal | None:
@@ -139,13 +150,6 @@ def check_expiry(place: PlaceOrder, now_ms: Milliseconds) -> Refusal | None:
     if not place.expires_ms or now_ms < place.expires_ms <= now_ms + EXPIRY_MAX_MS:
         return None
     return Refusal(Reason.INVALID_EXPIRY, now_ms + (1 if place.expires_ms <= now_ms else EXPIRY_MAX_MS))
-
-
-def check_open_orders(exposure: Exposure, market: Market, place: PlaceOrder) -> Refusal | None:
-    """Refuse a client id that is in use, and one order too many."""
-    if place.client_id in exposure.client_ids:
-        return Refusal(Reason.DUPLICATE_CLIENT_ID)
-    return Refusal(Reason.TOO_MANY_ORDERS, market.orders_max) if len(exposure.orders) >= market.orders_max else None
 
 
 def open_order(state: State, market: Market, subaccount: Subaccount, place: PlaceOrder) -> OpenOrder:

@@ -15,6 +15,7 @@ from tests.builders import (
     COIN,
     DAVE,
     DOLLAR,
+    START_MS,
     USDC_UNIT,
     Driven,
     Exchange,
@@ -28,17 +29,6 @@ from tests.builders import (
 MARK = 8_000 * DOLLAR
 USD = USDC_UNIT
 IOC, POST_ONLY = m.TimeInForce.IOC, m.TimeInForce.POST_ONLY
-
-
-@pytest.fixture
-def risk() -> Driven:
-    """Risk alone: an open market at 8,000.00, Alice with 1,000 USDC."""
-    machine = Driven("risk")
-    machine.tell(m.MarketListed(BTC))
-    machine.tell(m.SettlementMarked(1, MARK))
-    machine.tell(machine.commands.open(ALICE))
-    machine.tell(m.DepositCredited(ALICE.subaccount, 1, 1_000 * USD, 1))
-    return machine
 
 
 @pytest.fixture
@@ -98,7 +88,7 @@ def test_the_ladder_of_a_header_is_that_of_the_reasons(risk: Driven) -> None:
 
 def test_the_ladder_of_an_order_is_that_of_the_reasons() -> None:
     """Everything wrong at once, mended one by one: the reasons come in ascending order."""
-    market = but(BTC, orders_max=1, position_max=2 * COIN, order_size_max=2 * COIN)
+    market = but(BTC, orders_max=1, position_max=2 * COIN, order_size_max=2 * COIN, notional_min=2_000 * USD)
     risk = Driven("risk")
     risk.tell(risk.commands.open(ALICE))
     risk.tell(m.DepositCredited(ALICE.subaccount, 1, 1_000 * USD, 1))
@@ -106,9 +96,9 @@ def test_the_ladder_of_an_order_is_that_of_the_reasons() -> None:
         "side": 0,
         "size": 5,
         "price": 1_700_005,
-        "tif": POST_ONLY,
-        "reduce_only": True,
+        "tif": 9,
         "client_id": 4,
+        "expires_ms": 1,
     }
     seen: list[Reason] = []
 
@@ -120,17 +110,19 @@ def test_the_ladder_of_an_order_is_that_of_the_reasons() -> None:
     risk.tell(m.MarketListed(market))
     ask()
     risk.tell(m.SettlementMarked(1, MARK))
-    risk.tell(risk.commands.place(ALICE, -1, COIN // 10, MARK, client_id=4))
+    risk.tell(risk.commands.place(ALICE, -1, COIN // 4, MARK, client_id=4))
     risk.now_ms += market.price_stale_ms + 1
     ask()
     ask(size=2 * COIN)
     ask(price=1_700_000)
     ask(side=1)
-    ask(reduce_only=False)
+    ask(tif=POST_ONLY)
     risk.tell(m.MarksUpdated([(1, MARK, MARK)]))
     ask()
     ask(price=MARK + 40_000)
-    ask(client_id=5)
+    ask(client_id=5, size=10)
+    ask(size=COIN)
+    ask(expires_ms=risk.now_ms + 1)
     assert seen == [
         Reason.UNKNOWN_MARKET,
         Reason.MARKET_HALTED,
@@ -141,6 +133,8 @@ def test_the_ladder_of_an_order_is_that_of_the_reasons() -> None:
         Reason.NO_MARK,
         Reason.OUTSIDE_BAND,
         Reason.DUPLICATE_CLIENT_ID,
+        Reason.BELOW_NOTIONAL_MIN,
+        Reason.INVALID_EXPIRY,
         Reason.TOO_MANY_ORDERS,
     ]
     assert seen == sorted(seen)
@@ -202,7 +196,9 @@ TERMS: list[tuple[str, Reason, int, dict[str, Any]]] = [
     ("no side", Reason.INVALID_ORDER, 0, {"side": 2}),
     ("no time in force", Reason.INVALID_ORDER, 0, {"tif": 9}),
     ("market order that rests", Reason.INVALID_ORDER, 0, {"price": 0}),
-    ("reduce-only that rests", Reason.INVALID_ORDER, 0, {"reduce_only": True}),
+    ("an end for what never rests", Reason.INVALID_ORDER, 0, {"tif": IOC, "expires_ms": START_MS + 60_000}),
+    ("no self-trade mode", Reason.INVALID_ORDER, 0, {"self_trade": 9}),
+    ("an end in the past", Reason.INVALID_EXPIRY, START_MS + 1, {"expires_ms": START_MS}),
     ("buy above the band", Reason.OUTSIDE_BAND, 840_000, {"price": 840_010}),
     ("sell below the band", Reason.OUTSIDE_BAND, 760_000, {"price": 759_990, "side": -1}),
 ]
