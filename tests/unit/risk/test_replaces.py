@@ -7,7 +7,7 @@ import pytest
 from services.core import messages as m
 from services.core.reasons import Reason
 from services.risk.orders import PENDING_MAX
-from tests.builders import ALICE, COIN, DOLLAR, USDC_UNIT, Driven, only, reason_of, the
+from tests.builders import ALICE, BTC, COIN, DOLLAR, USDC_UNIT, Driven, but, only, reason_of, the
 
 MARK = 8_000 * DOLLAR
 USD = USDC_UNIT
@@ -85,7 +85,7 @@ REFUSED: list[tuple[str, Reason, dict[str, Any]]] = [
 @pytest.mark.parametrize(("reason", "terms"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_new_terms_are_refused_like_those_of_an_order(risk: Driven, reason: Reason, terms: dict[str, Any]) -> None:
     rest(risk)
-    risk.state.markets[1] = m.msgspec.structs.replace(risk.state.markets[1], position_max=50 * COIN)
+    risk.state.markets[1] = but(BTC, position_max=50 * COIN)
     before = held(risk)
     asked = {"price": MARK, "size": COIN, "client_id": 7} | terms
     assert reason_of(risk.tell(risk.commands.replace(ALICE, **asked))) is reason
