@@ -1,10 +1,11 @@
 """Public events as protobuf, encoded once by the machine's host; the fields of a message and of its protobuf have the same names."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from services.core import messages as m
 from services.core.fixed import Milliseconds
@@ -13,6 +14,7 @@ from vigil.v1 import common_pb2, feeds_pb2
 
 SIDES = {m.Side.BUY: common_pb2.SIDE_BID, m.Side.SELL: common_pb2.SIDE_ASK, 0: common_pb2.SIDE_UNSPECIFIED}
 """Sides as protobuf has them; an auction's trade has no taker, so no side."""
+SIDE_FIELDS = ("side", "taker_side")
 
 ROWS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "marks": (feeds_pb2.Mark, ("market", "mark_price", "index_price")),
@@ -38,7 +40,7 @@ def plain(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Fields as protobuf takes them."""
     fields: dict[str, Any] = {}
     for name, field in named:
-        if name in ("side", "taker_side"):
+        if name in SIDE_FIELDS:
             fields[name] = SIDES[field]
         elif name in ROWS:
             kind, columns = ROWS[name]
@@ -57,14 +59,69 @@ PUBLIC: dict[type[m.Message], tuple[str, Callable[..., Any]]] = {
 }
 
 
+class Form:
+    """One machine's events of one kind: a record that is filled in again and again, which costs a third of building one."""
+
+    def __init__(self, machine: str, message: type[m.Message]) -> None:
+        name, self.kind = PUBLIC[message]
+        self.record = feeds_pb2.FeedRecord(machine=machine)
+        self.event = getattr(self.record, name)
+        self.event.SetInParent()
+        self.names = message.__struct_fields__
+        self.sides = tuple(place for place, field in enumerate(self.names) if field in SIDE_FIELDS)
+        described = [self.event.DESCRIPTOR.fields_by_name[field] for field in self.names]
+        self.lists = {field.name for field in described if field.is_repeated}
+        self.is_flat = not any(field.is_repeated or field.message_type for field in described)
+        self.is_listing = any(field.message_type and not field.is_repeated for field in described)
+
+    def fill(self, event: m.Message) -> None:
+        """Write every field, those that are zero too, so that nothing stays of the event before."""
+        if self.is_listing:
+            self.event.CopyFrom(self.kind(**plain_fields(event)))
+            return
+        values = list(astuple(event))
+        for place in self.sides:
+            values[place] = SIDES[values[place]]
+        if self.is_flat:
+            for name, value in zip(self.names, values, strict=True):
+                setattr(self.event, name, value)
+            return
+        for name, value in zip(self.names, values, strict=True):
+            if name in self.lists:
+                self.fill_list(name, value)
+            else:
+                setattr(self.event, name, value)
+
+    def fill_list(self, name: str, rows: Sequence[Any]) -> None:
+        """Write a field that is a list of numbers or of tuples."""
+        self.event.ClearField(name)
+        field = getattr(self.event, name)
+        if name not in ROWS:
+            field.extend(rows)
+            return
+        for row in rows:
+            field.add(**plain(zip(ROWS[name][1], row, strict=True)))
+
+    def encode(self, event: m.Message, seq: int, at_ms: Milliseconds, origin_ms: Milliseconds, trace: int) -> bytes:
+        """Encode one record."""
+        record = self.record
+        self.fill(event)
+        record.seq, record.at_ms, record.origin_ms, record.trace = seq, at_ms, origin_ms, trace
+        return record.SerializeToString(deterministic=True)
+
+
+FORMS: dict[tuple[str, type[m.Message]], Form] = {}
+"""By machine and kind, each made when it is first needed."""
+
+
 def encode_event(
     event: m.Message, machine: str, seq: int, at_ms: Milliseconds, origin_ms: Milliseconds, trace: int
 ) -> bytes:
-    """Encode one feed record; the same event at the same place gives the same bytes."""
-    name, kind = PUBLIC[type(event)]
-    record = feeds_pb2.FeedRecord(machine=machine, seq=seq, at_ms=at_ms, origin_ms=origin_ms, trace=trace)
-    getattr(record, name).CopyFrom(kind(**plain_fields(event)))
-    return record.SerializeToString(deterministic=True)
+    """Encode one feed record; the same event at the same place gives the same bytes, whatever was encoded before."""
+    form = FORMS.get((machine, type(event)))
+    if form is None:
+        form = FORMS[machine, type(event)] = Form(machine, type(event))
+    return form.encode(event, seq, at_ms, origin_ms, trace)
 
 
 def encode_digest(machine: str, offset: int, digest: bytes, at_ms: Milliseconds) -> bytes:

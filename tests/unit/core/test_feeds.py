@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from services.core import messages as m
-from services.core.feeds import PUBLIC, encode_digest, encode_event
+from services.core.feeds import PUBLIC, encode_digest, encode_event, plain_fields
 from tests.builders import BTC, USDC
 from vigil.v1 import feeds_pb2
 
@@ -17,6 +17,11 @@ SAMPLES: dict[str, Any] = {
     "side": 1,
     "taker_side": -1,
     "outcome": 2,
+    "premiums": [5, -6],
+    "bids": [(7, 3), (6, 1)],
+    "asks": [(8, 2)],
+    "tiers": [(1, 2, 3)],
+    "quotes": [(1, 2, -1, 4, 5, 6, 7)],
 }
 
 
@@ -29,8 +34,25 @@ def sample(message: type[m.Message]) -> m.Message:
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(message):
         known = field.name in SAMPLES and (field.name not in ("market", "asset") or is_struct(field.type))
-        values[field.name] = SAMPLES[field.name] if known else {str: "x", bool: True}.get(field.type, 3)
+        values[field.name] = SAMPLES[field.name] if known else {str: "x", bool: True, bytes: b"k"}.get(field.type, 3)
     return message(**values)
+
+
+def empty(message: type[m.Message]) -> m.Message:
+    """Message whose every field is as small as it can be."""
+    smallest: dict[Any, Any] = {int: 0, str: "", bytes: b"", bool: False}
+    values = {field.name: smallest.get(field.type, []) for field in msgspec.structs.fields(message)}
+    known = {name: SAMPLES[name] for name in ("side", "taker_side", "outcome") if name in values}
+    whole = {name: SAMPLES[name] for name in ("market", "asset") if values.get(name) == []}
+    return message(**(values | known | whole))
+
+
+def built_anew(event: m.Message) -> bytes:
+    """The record of an event, built without anything that is kept between records."""
+    name, protobuf = protobuf_of(type(event))
+    record = feeds_pb2.FeedRecord(machine="risk/0", seq=7, at_ms=8, origin_ms=9, trace=10)
+    getattr(record, name).CopyFrom(protobuf(**plain_fields(event)))
+    return record.SerializeToString(deterministic=True)
 
 
 def protobuf_of(message: type[m.Message]) -> tuple[str, Any]:
@@ -49,6 +71,13 @@ def test_field_names_are_those_of_the_protobuf(message: type[m.Message]) -> None
 
 
 @pytest.mark.parametrize("message", PUBLIC, ids=lambda message: message.__name__)
+def test_the_bytes_of_a_record_do_not_depend_on_the_records_before(message: type[m.Message]) -> None:
+    full, bare = sample(message), empty(message)
+    for event in (full, bare, full, bare):
+        assert encode_event(event, "risk/0", 7, 8, 9, 10) == built_anew(event)
+
+
+@pytest.mark.parametrize("message", PUBLIC, ids=lambda message: message.__name__)
 def test_every_public_message_encodes_with_all_its_fields(message: type[m.Message]) -> None:
     event = sample(message)
     name, protobuf = protobuf_of(message)
@@ -63,9 +92,9 @@ def test_every_public_message_encodes_with_all_its_fields(message: type[m.Messag
 
 def test_sides_are_translated() -> None:
     record = feeds_pb2.FeedRecord.FromString(
-        encode_event(m.BookLevelChanged(1, m.Side.SELL, 2, 3), "matching/0", 1, 2, 3, 4)
+        encode_event(m.TradeExecuted(1, 2, 3, 4, m.Side.SELL, 0, 5, 6), "matching/0", 1, 2, 3, 4)
     )
-    assert record.book_level_changed.side == 2
+    assert record.trade_executed.taker_side == 2
 
 
 def test_a_digest_is_announced() -> None:
