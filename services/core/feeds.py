@@ -68,7 +68,7 @@ class Form:
         self.event = getattr(self.record, name)
         self.event.SetInParent()
         self.names = message.__struct_fields__
-        self.sides = tuple(place for place, field in enumerate(self.names) if field in SIDE_FIELDS)
+        self.side = next((field for field in self.names if field in SIDE_FIELDS), "")
         described = [self.event.DESCRIPTOR.fields_by_name[field] for field in self.names]
         self.lists = {field.name for field in described if field.is_repeated}
         self.is_flat = not any(field.is_repeated or field.message_type for field in described)
@@ -79,14 +79,7 @@ class Form:
         if self.is_listing:
             self.event.CopyFrom(self.kind(**plain_fields(event)))
             return
-        values = list(astuple(event))
-        for place in self.sides:
-            values[place] = SIDES[values[place]]
-        if self.is_flat:
-            for name, value in zip(self.names, values, strict=True):
-                setattr(self.event, name, value)
-            return
-        for name, value in zip(self.names, values, strict=True):
+        for name, value in zip(self.names, astuple(event), strict=True):
             if name in self.lists:
                 self.fill_list(name, value)
             else:
@@ -103,11 +96,21 @@ class Form:
             field.add(**plain(zip(ROWS[name][1], row, strict=True)))
 
     def encode(self, event: m.Message, seq: int, at_ms: Milliseconds, origin_ms: Milliseconds, trace: int) -> bytes:
-        """Encode one record."""
+        """Encode one record; no field is a map, so every library writes these same bytes."""
         record = self.record
-        self.fill(event)
-        record.seq, record.at_ms, record.origin_ms, record.trace = seq, at_ms, origin_ms, trace
-        return record.SerializeToString(deterministic=True)
+        if self.is_flat:
+            filled = self.event
+            for name, value in zip(self.names, astuple(event), strict=True):
+                setattr(filled, name, value)
+        else:
+            self.fill(event)
+        if self.side:
+            setattr(self.event, self.side, SIDES[getattr(event, self.side)])
+        record.seq = seq
+        record.at_ms = at_ms
+        record.origin_ms = origin_ms
+        record.trace = trace
+        return record.SerializeToString()
 
 
 FORMS: dict[tuple[str, type[m.Message]], Form] = {}

@@ -28,8 +28,8 @@ BATCH_BYTES = 1_000_000
 """Just under what a broker takes as one batch by default."""
 RECORD_BYTES_MAX = 950_000
 FETCH_BYTES = 1_048_576
-FETCH_WAIT_MS = 100
-"""How long a broker holds back the answer to a read at the end of a partition."""
+FETCH_WAIT_MS = 500
+"""How long a broker holds back the answer to a read at the end of a partition, unless a record comes; a quiet venue asks so often."""
 READERS_MAX = 4
 """Read positions kept open per partition; more readers than that take turns and seek."""
 FEED_RETENTION_MS = 7 * 24 * 3_600_000
