@@ -1,38 +1,50 @@
 """The resting orders of one market, in price-time priority; it decides no match and knows no account rule.
 
 A half-book keeps its prices as keys = side * price in ascending order, so that the best price of either side is the last key.
-Orders stand once, by id; levels hold ids in order of arrival, so a snapshot has no second copy of an order.
+Orders stand once, by id; levels hold ids in order of arrival, so a snapshot has no second copy of an order. Plain typed Python that
+mypyc compiles: no message of the venue is known here.
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import final
 
-from services.core.fixed import Price, Size, SubaccountId, invariant
-from services.core.messages import OrderId, Side
+from services.core.fixed import Milliseconds, Price, Size, SubaccountId, invariant
+
+BUY = 1
+SELL = -1
 
 
+@final
 @dataclass(slots=True)
 class Order:
-    """A resting order; `ref` is the subaccount's own counter."""
+    """An order; `ref` is the subaccount's own counter, `size` its whole size with what has traded."""
 
-    id: OrderId
+    id: int
     subaccount: SubaccountId
     ref: int
     side: int
     price: Price
+    size: Size
     remaining: Size
     kind: int
+    time_in_force: int
+    reduce_only: bool = False
+    self_trade: int = 0
+    expires_ms: Milliseconds = 0
 
 
+@final
 @dataclass(slots=True)
 class Level:
     """Total size at a price and the ids of its orders, oldest first."""
 
     size: Size = 0
-    queue: dict[OrderId, None] = field(default_factory=dict)
+    queue: dict[int, None] = field(default_factory=dict)
 
 
+@final
 @dataclass(slots=True)
 class HalfBook:
     """One side: keys ascending, best last."""
@@ -45,26 +57,48 @@ class HalfBook:
         """Best price, 0 when empty."""
         return self.side * self.keys[-1] if self.keys else 0
 
+    def best_size(self) -> Size:
+        """Size at the best price, 0 when empty."""
+        return self.levels[self.keys[-1]].size if self.keys else 0
 
+    def size_at(self, price: Price) -> Size:
+        """Size resting at a price."""
+        level = self.levels.get(self.side * price)
+        return 0 if level is None else level.size
+
+    def depth(self) -> Iterator[tuple[Price, Size]]:
+        """Levels, best first, as (price, size)."""
+        for key in reversed(self.keys):
+            yield self.side * key, self.levels[key].size
+
+
+@final
 @dataclass(slots=True)
 class Book:
-    """Both sides and all resting orders of a market."""
+    """Both sides and all resting orders of a market; `reducing` names each subaccount's reduce-only orders, oldest first."""
 
-    bids: HalfBook = field(default_factory=lambda: HalfBook(Side.BUY))
-    asks: HalfBook = field(default_factory=lambda: HalfBook(Side.SELL))
-    orders: dict[OrderId, Order] = field(default_factory=dict)
-    by_subaccount: dict[SubaccountId, dict[int, OrderId]] = field(default_factory=dict)
+    bids: HalfBook = field(default_factory=lambda: HalfBook(BUY))
+    asks: HalfBook = field(default_factory=lambda: HalfBook(SELL))
+    orders: dict[int, Order] = field(default_factory=dict)
+    by_subaccount: dict[SubaccountId, dict[int, int]] = field(default_factory=dict)
+    reducing: dict[SubaccountId, dict[int, None]] = field(default_factory=dict)
 
     def half(self, side: int) -> HalfBook:
         """Return the half where orders of `side` rest."""
-        return self.bids if side == Side.BUY else self.asks
+        return self.bids if side == BUY else self.asks
 
-    def best_against(self, side: int, limit: Price) -> Order | None:
-        """Return the first order that an order of `side` with this limit meets, if any."""
-        half = self.asks if side == Side.BUY else self.bids
-        if not half.keys or side * half.best() > side * limit:
-            return None
-        return self.orders[next(iter(half.levels[half.keys[-1]].queue))]
+    def against(self, side: int) -> HalfBook:
+        """Return the half that orders of `side` trade with."""
+        return self.asks if side == BUY else self.bids
+
+    def depth(self, side: int) -> Iterator[tuple[Price, Size]]:
+        """Levels of a side, best first, as (price, size)."""
+        return self.half(side).depth()
+
+    def meets(self, side: int, limit: Price) -> bool:
+        """Whether an order of `side` with this limit reaches the other side's best price."""
+        keys = (self.asks if side == BUY else self.bids).keys
+        return len(keys) > 0 and keys[-1] >= -side * limit
 
     def add(self, order: Order) -> None:
         """Rest an order behind those at its price."""
@@ -77,50 +111,71 @@ class Book:
         level.size += order.remaining
         level.queue[order.id] = None
         self.orders[order.id] = order
-        self.by_subaccount.setdefault(order.subaccount, {})[order.ref] = order.id
+        refs = self.by_subaccount.get(order.subaccount)
+        if refs is None:
+            refs = self.by_subaccount[order.subaccount] = {}
+        refs[order.ref] = order.id
+        if order.reduce_only:
+            self.reducing.setdefault(order.subaccount, {})[order.id] = None
 
     def reduce(self, order: Order, size: Size) -> None:
         """Take `size` off a resting order; at zero it is gone."""
         half = self.half(order.side)
         key = order.side * order.price
         level = half.levels[key]
-        order.remaining -= size
         level.size -= size
-        if order.remaining == 0:
-            del level.queue[order.id]
-            self.forget(order)
+        order.remaining -= size
+        if order.remaining:
+            return
+        del level.queue[order.id]
+        self.forget(order)
         if not level.queue:
             del half.levels[key]
-            del half.keys[bisect_left(half.keys, key)]
+            if half.keys[-1] == key:
+                half.keys.pop()
+            else:
+                del half.keys[bisect_left(half.keys, key)]
+
+    def remove(self, order: Order) -> Size:
+        """Take an order out of the book and return what was left of it."""
+        left = order.remaining
+        self.reduce(order, left)
+        return left
 
     def forget(self, order: Order) -> None:
         """Drop an order from the indices by id and by owner."""
         del self.orders[order.id]
-        refs = self.by_subaccount[order.subaccount]
-        del refs[order.ref]
-        if not refs:
-            del self.by_subaccount[order.subaccount]
+        drop(self.by_subaccount, order.subaccount, order.ref)
+        if order.reduce_only:
+            own = self.reducing[order.subaccount]
+            del own[order.id]
+            if not own:
+                del self.reducing[order.subaccount]
 
     def find(self, subaccount: SubaccountId, ref: int) -> Order | None:
         """Return the resting order of a subaccount by its ref."""
-        order_id = self.by_subaccount.get(subaccount, {}).get(ref)
+        refs = self.by_subaccount.get(subaccount)
+        if refs is None:
+            return None
+        order_id = refs.get(ref)
         return None if order_id is None else self.orders[order_id]
 
-    def size_at(self, side: int, price: Price) -> Size:
-        """Size resting at a price."""
-        level = self.half(side).levels.get(side * price)
-        return 0 if level is None else level.size
-
-    def depth(self, side: int) -> Iterator[tuple[Price, Size]]:
-        """Levels of a side, best first, as (price, size)."""
-        half = self.half(side)
-        for key in reversed(half.keys):
-            yield side * key, half.levels[key].size
+    def orders_of(self, subaccount: SubaccountId) -> list[Order]:
+        """Return the resting orders of a subaccount, in order of arrival."""
+        return [self.orders[order_id] for order_id in self.by_subaccount.get(subaccount, {}).values()]
 
 
-def check_book(book: Book) -> None:
-    """Never crossed; levels, queues and indices agree with the orders."""
-    if book.bids.keys and book.asks.keys:
+def drop(index: dict[SubaccountId, dict[int, int]], subaccount: SubaccountId, ref: int) -> None:
+    """Take an entry out of an index, and its owner with the last one."""
+    refs = index[subaccount]
+    del refs[ref]
+    if not refs:
+        del index[subaccount]
+
+
+def check_book(book: Book, *, may_cross: bool = False) -> None:
+    """Never crossed outside an auction; levels, queues and indices agree with the orders."""
+    if book.bids.keys and book.asks.keys and not may_cross:
         invariant(book.bids.best() < book.asks.best(), "the book is not crossed")
     for half in (book.bids, book.asks):
         invariant(half.keys == sorted(half.levels), "keys are the levels, in order")
@@ -128,7 +183,9 @@ def check_book(book: Book) -> None:
             resting = [book.orders[order_id] for order_id in level.queue]
             invariant(level.size == sum(order.remaining for order in resting), "a level holds what its orders hold")
             invariant(all(order.side * order.price == key for order in resting), "an order stands at its price")
-            invariant(all(order.remaining > 0 for order in resting), "a resting order has a rest")
+            invariant(all(0 < order.remaining <= order.size for order in resting), "a resting order has a rest")
     queued = sum(len(level.queue) for half in (book.bids, book.asks) for level in half.levels.values())
     indexed = sum(len(refs) for refs in book.by_subaccount.values())
     invariant(queued == indexed == len(book.orders), "every order is queued and indexed once")
+    reducing = sum(len(own) for own in book.reducing.values())
+    invariant(reducing == sum(order.reduce_only for order in book.orders.values()), "reduce-only orders are indexed")

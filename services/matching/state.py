@@ -1,26 +1,54 @@
-"""Markets of a matching partition: book, sizes seen, mark seen, counters."""
+"""Markets of a matching partition: book, sizes seen, mark seen, state, counters."""
 
 from dataclasses import dataclass, field
 
-from services.core.fixed import FRACTION_ONE, MarketId, Milliseconds, Price, Size, SubaccountId, div_floor, invariant
-from services.core.markets import Market
-from services.core.messages import OrderId
+from services.core.fixed import MarketId, Milliseconds, Price, Size, SubaccountId, invariant
+from services.core.messages import MarketState, OrderId
 from services.core.spine import MachineState
-from services.matching.book import Book, check_book
+from services.core.timers import Timers
+from services.matching.book import Book, HalfBook, Level, Order, check_book
+from services.matching.plan import Limits
 
 COUNTER_BITS = 40
+EXPIRE, UNCROSS = 1, 2
+"""Kinds of timers: an order ends (subject: its id); an auction ends (subject: the market). At one time the first comes first."""
+IDLE_TIMERS = 1_024
+"""So many timers of orders that are gone may wait before they are swept out."""
+
+HALTED, OPEN, AUCTION, DELISTED = (
+    int(MarketState.HALTED),
+    int(MarketState.OPEN),
+    int(MarketState.AUCTION),
+    int(MarketState.DELISTED),
+)
+
+# A compiled class forgets what its containers hold; the decoder of snapshots reads it from here.
+Level.__annotations__["queue"] = dict[int, None]
+HalfBook.__annotations__.update(keys=list[int], levels=dict[int, Level])
+Book.__annotations__.update(
+    orders=dict[int, Order], by_subaccount=dict[int, dict[int, int]], reducing=dict[int, dict[int, None]]
+)
 
 
 @dataclass(slots=True)
-class MarketState:
-    """One market. `size_seen` sums to zero, for every trade of the market is sequenced here."""
+class Trading:
+    """One market. `size_seen` sums to zero, for every trade of the market is sequenced here.
+
+    A market is halted until its first mark, which puts it into `opens_as`. An auction collects orders until `until_ms`, then goes over
+    to `opens_as` too. `limits` are the prices of the mark seen.
+    """
 
     book: Book = field(default_factory=Book)
     size_seen: dict[SubaccountId, Size] = field(default_factory=dict)
     open_interest: Size = 0
-    is_open: bool = False
+    state: int = HALTED
+    opens_as: int = OPEN
+    until_ms: Milliseconds = 0
     mark_price_seen: Price = 0
     mark_seen_ms: Milliseconds = 0
+    index_price_seen: Price = 0
+    premium_seen: int | None = None
+    limits: Limits = field(default_factory=Limits)
     last_price: Price = 0
     orders: int = 0
     trades: int = 0
@@ -31,42 +59,71 @@ class MarketState:
 class State(MachineState):
     """All markets of the partition; `markets` of the base holds their listings."""
 
-    trading: dict[MarketId, MarketState] = field(default_factory=dict)
+    trading: dict[MarketId, Trading] = field(default_factory=dict)
 
 
-def next_order_id(market: MarketId, state: MarketState) -> OrderId:
+def next_order_id(market: MarketId, trading: Trading) -> OrderId:
     """Return market * 2^40 + its counter."""
-    state.orders += 1
-    return (market << COUNTER_BITS) + state.orders
+    trading.orders += 1
+    return (market << COUNTER_BITS) + trading.orders
 
 
-def next_trade_id(market: MarketId, state: MarketState) -> int:
+def next_trade_id(market: MarketId, trading: Trading) -> int:
     """Return market * 2^40 + its counter."""
-    state.trades += 1
-    return (market << COUNTER_BITS) + state.trades
+    trading.trades += 1
+    return (market << COUNTER_BITS) + trading.trades
 
 
-def change_size(state: MarketState, subaccount: SubaccountId, change: Size) -> None:
+def change_size(trading: Trading, subaccount: SubaccountId, change: Size) -> None:
     """Move a subaccount's size and the open interest (sum of longs)."""
-    before = state.size_seen.get(subaccount, 0)
+    before = trading.size_seen.get(subaccount, 0)
     after = before + change
-    state.open_interest += max(after, 0) - max(before, 0)
+    if before > 0:
+        trading.open_interest -= before
+    if after > 0:
+        trading.open_interest += after
     if after:
-        state.size_seen[subaccount] = after
+        trading.size_seen[subaccount] = after
     else:
-        state.size_seen.pop(subaccount, None)
+        trading.size_seen.pop(subaccount, None)
 
 
-def band_of(market: Market, mark_price: Price) -> tuple[Price, Price]:
-    """Lowest and highest price at which the market trades now; the width rounds down, so the band never grows."""
-    width = div_floor(mark_price * market.band, FRACTION_ONE)
-    return mark_price - width, mark_price + width
+def arm_expiry(state: State, order: Order) -> None:
+    """Wait for the end of a resting order; timers of orders that are gone are swept out when they are the most."""
+    timers = state.timers
+    timers.arm(order.expires_ms, EXPIRE, order.id)
+    resting = sum(len(trading.book.orders) for trading in state.trading.values())
+    if len(timers.heap) > IDLE_TIMERS + 2 * resting:
+        sweep(state, timers)
+
+
+def sweep(state: State, timers: Timers) -> None:
+    """Keep the timers of orders that rest, and those of auctions; a sorted list is a heap."""
+    timers.heap = sorted(
+        timer for timer in timers.heap if timer.kind != EXPIRE or resting_order(state, timer.subject) is not None
+    )
+
+
+def resting_order(state: State, order_id: OrderId) -> Order | None:
+    """Return a resting order by its id."""
+    trading = state.trading.get(order_id >> COUNTER_BITS)
+    return None if trading is None else trading.book.orders.get(order_id)
 
 
 def check_invariants(state: State) -> None:
-    """Books are whole and not crossed; sizes seen sum to zero and their longs are the open interest."""
-    for market in state.trading.values():
-        check_book(market.book)
-        sizes = market.size_seen.values()
+    """Books are whole and not crossed outside auctions; sizes seen sum to zero and their longs are the open interest."""
+    for trading in state.trading.values():
+        check_book(trading.book, may_cross=trading.state == AUCTION)
+        sizes = trading.size_seen.values()
         invariant(sum(sizes) == 0, "sizes of a market sum to zero")
-        invariant(sum(size for size in sizes if size > 0) == market.open_interest, "open interest is the sum of longs")
+        invariant(sum(size for size in sizes if size > 0) == trading.open_interest, "open interest is the sum of longs")
+        check_reducing(trading)
+
+
+def check_reducing(trading: Trading) -> None:
+    """Resting reduce-only orders of a side hold no more than the position they reduce."""
+    for subaccount, own in trading.book.reducing.items():
+        size = trading.size_seen.get(subaccount, 0)
+        for side in (1, -1):
+            held = sum(order.remaining for order in map(trading.book.orders.__getitem__, own) if order.side == side)
+            invariant(held <= max(0, -side * size), "a resting reduce-only order has a position to reduce")

@@ -1,0 +1,211 @@
+"""One record's work on one market: what it does to book, sizes and counters, and what is said of it; it decides nothing."""
+
+from services.core.contracts import cash_flow
+from services.core.fixed import Price, Size, SubaccountId
+from services.core.markets import ContractKind, Market
+from services.core.messages import (
+    BookChanged,
+    Message,
+    OrderCancelled,
+    OrderFilled,
+    OrderReduced,
+    OrderReplaced,
+    OrderRested,
+    TradeExecuted,
+)
+from services.core.reasons import Reason
+from services.matching.book import BUY, SELL, Book, HalfBook, Order
+from services.matching.plan import DECREMENT, FILL, Interest, Plan
+from services.matching.state import State, Trading, arm_expiry, change_size, next_trade_id
+
+SPOT = int(ContractKind.SPOT)
+REDUCE_ONLY_NOT_REDUCED, SELF_TRADE = int(Reason.REDUCE_ONLY_NOT_REDUCED), int(Reason.SELF_TRADE)
+
+
+class Turn:
+    """Collects the events of a record; `touched` are the levels that changed, as side * price."""
+
+    __slots__ = ("book", "events", "has_positions", "market", "moved", "state", "touched", "trading")
+
+    def __init__(self, state: State, market: Market, trading: Trading) -> None:
+        self.state = state
+        self.market = market
+        self.trading = trading
+        self.book: Book = trading.book
+        self.has_positions = market.kind != SPOT
+        self.events: list[Message] = []
+        self.touched: dict[int, None] = {}
+        self.moved: dict[SubaccountId, None] = {}
+
+    def interest(self) -> Interest:
+        """Positions as a plan begins."""
+        trading = self.trading
+        limit = self.market.open_interest_max if self.has_positions else 0
+        return Interest(trading.size_seen, trading.open_interest, limit)
+
+    def execute(self, taker: Order, plan: Plan) -> None:
+        """Do what a plan says."""
+        for step in plan.steps:
+            maker = step.maker
+            if step.what == FILL:
+                self.touched[maker.side * maker.price] = None
+                self.book.reduce(maker, step.size)
+                taker.remaining -= step.size
+                self.trade(maker, taker, step.size, maker.price, taker.side)
+            elif step.what == DECREMENT:
+                self.cut(maker, step.size, step.reason)
+                self.decrement(taker, step.size)
+            else:
+                self.cancel(maker, step.reason, step.limit)
+
+    def trade(self, maker: Order, taker: Order, size: Size, price: Price, taker_side: int) -> None:
+        """Say and count one trade; the cash is computed once and booked by both. `taker_side` 0: nobody took."""
+        market, trading, events = self.market, self.trading, self.events
+        bought = taker.side * size
+        cash = cash_flow(market, bought, price)
+        trade_id = next_trade_id(market.id, trading)
+        trading.last_price = price
+        self.filled(maker, trade_id, price, -bought, -cash, is_maker=True)
+        self.filled(taker, trade_id, price, bought, cash, is_maker=not taker_side)
+        events.append(TradeExecuted(market.id, trade_id, price, size, taker_side, taker.kind, maker.id, taker.id))
+
+    def filled(self, order: Order, trade_id: int, price: Price, change: Size, cash: int, *, is_maker: bool) -> None:
+        """One side of a trade."""
+        subaccount = order.subaccount
+        if self.has_positions:
+            change_size(self.trading, subaccount, change)
+            if subaccount in self.book.reducing:
+                self.moved[subaccount] = None
+        self.events.append(
+            OrderFilled(
+                subaccount,
+                self.market.id,
+                order.ref,
+                order.id,
+                trade_id,
+                price,
+                change,
+                cash,
+                is_maker,
+                order.remaining,
+            )
+        )
+
+    def rest(self, order: Order) -> None:
+        """Put an order into the book, silently."""
+        self.book.add(order)
+        self.touched[order.side * order.price] = None
+        if order.reduce_only:
+            self.moved[order.subaccount] = None
+
+    def say_rested(self, order: Order) -> None:
+        """Say that an order rests, and wait for its end."""
+        self.events.append(OrderRested(order.subaccount, self.market.id, order.ref, order.id, order.remaining))
+        if order.expires_ms:
+            arm_expiry(self.state, order)
+
+    def say_replaced(self, order: Order, command_id: int = 0) -> None:
+        """Say an order's new price and size."""
+        self.events.append(
+            OrderReplaced(
+                order.subaccount,
+                self.market.id,
+                order.ref,
+                order.id,
+                command_id,
+                order.price,
+                order.size,
+                order.remaining,
+            )
+        )
+
+    def say_cancelled(self, order: Order, reason: int, limit: int = 0, command_id: int = 0) -> None:
+        """Say that the rest of an order is gone, and why."""
+        self.events.append(
+            OrderCancelled(
+                order.subaccount, self.market.id, order.ref, order.id, order.remaining, reason, limit, command_id
+            )
+        )
+
+    def take_out(self, order: Order) -> Size:
+        """Take an order out of the book, silently."""
+        self.touched[order.side * order.price] = None
+        return self.book.remove(order)
+
+    def cancel(self, order: Order, reason: int, limit: int = 0, command_id: int = 0) -> None:
+        """Take a resting order out of the book and say so."""
+        self.say_cancelled(order, reason, limit, command_id)
+        self.take_out(order)
+
+    def cut(self, order: Order, size: Size, reason: int, limit: int = 0) -> None:
+        """Take `size` off a resting order without a trade; what comes down to zero is cancelled."""
+        if size == order.remaining:
+            self.cancel(order, reason, limit)
+            return
+        self.touched[order.side * order.price] = None
+        self.book.reduce(order, size)
+        order.size -= size
+        self.say_reduced(order, reason)
+
+    def decrement(self, taker: Order, size: Size) -> None:
+        """Take off the order that came what it took off one of its own account."""
+        if size == taker.remaining:
+            self.say_cancelled(taker, SELF_TRADE)
+            taker.remaining = 0
+            return
+        taker.remaining -= size
+        taker.size -= size
+        self.say_reduced(taker, SELF_TRADE)
+
+    def say_reduced(self, order: Order, reason: int) -> None:
+        """Say that an order became smaller without a trade."""
+        self.events.append(
+            OrderReduced(order.subaccount, self.market.id, order.ref, order.id, order.size, order.remaining, reason)
+        )
+
+    def end(self) -> list[Message]:
+        """Shrink what nothing is left to reduce for, say which levels changed, and return all that was said."""
+        for subaccount in self.moved:
+            self.shrink(subaccount)
+        if self.touched:
+            self.say_book()
+        return self.events
+
+    def shrink(self, subaccount: SubaccountId) -> None:
+        """Keep a subaccount's resting reduce-only orders within the position they reduce: the oldest keep what they have."""
+        size = self.trading.size_seen.get(subaccount, 0)
+        left = {BUY: max(0, -size), SELL: max(0, size)}
+        for order_id in list(self.book.reducing.get(subaccount, {})):
+            order = self.book.orders[order_id]
+            kept = min(order.remaining, left[order.side])
+            left[order.side] -= kept
+            if kept < order.remaining:
+                self.cut(order, order.remaining - kept, REDUCE_ONLY_NOT_REDUCED)
+
+    def say_book(self) -> None:
+        """Say what each touched level holds now, and the best prices."""
+        trading, bids, asks = self.trading, self.book.bids, self.book.asks
+        trading.updates += 1
+        self.events.append(
+            BookChanged(
+                self.market.id,
+                trading.updates,
+                [level(bids, key) for key in self.touched if key > 0],
+                [level(asks, key) for key in self.touched if key < 0],
+                bids.best(),
+                bids.best_size(),
+                asks.best(),
+                asks.best_size(),
+            )
+        )
+
+
+def level(half: HalfBook, key: int) -> tuple[Price, Size]:
+    """Price and size of a level by its key."""
+    held = half.levels.get(key)
+    return half.side * key, 0 if held is None else held.size
+
+
+def filled_size(order: Order) -> Size:
+    """What has traded of an order."""
+    return order.size - order.remaining
