@@ -37,6 +37,10 @@ class StreamEnded(ClientError):
     """A stream is over; begin again with a new snapshot."""
 
 
+class NotRemembered(StreamEnded):
+    """A stream cannot go on where its reader was: too much came since. Begin anew with a snapshot; what came between is not known."""
+
+
 def refused_for(error: grpc.aio.AioRpcError) -> DefiniteReject | None:
     """What a gateway refused before it passed anything on; None when the status does not say so."""
     trailing = {str(key): value for key, value in error.trailing_metadata() or ()}

@@ -6,15 +6,17 @@ asked instead, for sending the frame again could revive a command that the same 
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from itertools import chain, repeat
+from random import uniform
+from typing import Any, TypeAlias
 
 import grpc
 
 from services.client.errors import DefiniteReject, refused_for
-from services.core.fixed import Milliseconds
+from services.core.fixed import AccountId, Milliseconds
 from services.core.keys import FRAME_DOMAIN, QUERY_DOMAIN, SigningKey
 from services.core.messages import CommandId
 from vigil.v1 import common_pb2
@@ -64,16 +66,35 @@ class SignedCommands:
     tickets: tuple[Ticket, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pace:
     """Patience of a client, in real seconds."""
 
     timeout_s: float = 5.0
+    """How long one answer may take; a stream that says nothing for so long is given up and begun anew."""
     retries: tuple[float, ...] = (0.1, 0.3, 0.9)
-    """Waits before each further attempt after silence."""
+    """Waits before each further attempt after silence, made longer by up to half so that clients do not come back in step."""
     ask_every_s: float = 0.25
     ask_for_s: float = 15.0
     """How long to ask for what is still open."""
+    reconnect_s_max: float = 5.0
+    """Longest wait before a stream is begun anew."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long a frame waits on a stream over all attempts, before its commands are asked for one by one."""
+        return self.timeout_s * (len(self.retries) + 1) + sum(self.retries)
+
+    def waits(self) -> Iterator[float]:
+        """Waits before each attempt to begin a stream anew, without end."""
+        return (
+            jittered(min(wait_s, self.reconnect_s_max)) for wait_s in chain(self.retries, repeat(self.reconnect_s_max))
+        )
+
+
+def jittered(wait_s: float) -> float:
+    """The wait, up to half longer by chance."""
+    return wait_s * uniform(1.0, 1.5)  # noqa: S311 - spreads attempts, guards nothing
 
 
 def new_command_id() -> CommandId:
@@ -82,12 +103,17 @@ def new_command_id() -> CommandId:
 
 
 def sign_commands(
-    key: SigningKey, venue: str, now_ms: Milliseconds, window_ms: int, commands: Sequence[pb.Command]
+    key: SigningKey,
+    venue: str,
+    now_ms: Milliseconds,
+    window_ms: int,
+    commands: Sequence[pb.Command],
+    account: AccountId = 0,
 ) -> SignedCommands:
-    """Sign commands as one frame; each that has no id gets a random one."""
+    """Sign commands as one frame; each that has no id gets a random one. `account` is the key's own unless it is named."""
     for command in commands:
         command.command_id = command.command_id or new_command_id()
-    frame = pb.Frame(account=key.account, timestamp_ms=now_ms, window_ms=window_ms, commands=commands)
+    frame = pb.Frame(account=account or key.account, timestamp_ms=now_ms, window_ms=window_ms, commands=commands)
     content = frame.SerializeToString(deterministic=True)
     request = pb.SignedFrame(key=key.public, frame=content, signature=key.sign(FRAME_DOMAIN, venue, content))
     tickets = (
@@ -96,17 +122,21 @@ def sign_commands(
     return SignedCommands(request, tuple(tickets))
 
 
+Subject: TypeAlias = pb.AccountState | pb.CommandOf | pb.AccountEvents | pb.TradeSession
+SUBJECTS: dict[type[Subject], str] = {
+    pb.AccountState: "account_state",
+    pb.CommandOf: "command_result",
+    pb.AccountEvents: "account_events",
+    pb.TradeSession: "trade_session",
+}
+
+
 def sign_query(
-    key: SigningKey,
-    venue: str,
-    now_ms: Milliseconds,
-    window_ms: int,
-    subject: pb.AccountState | pb.CommandOf | pb.AccountEvents,
+    key: SigningKey, venue: str, now_ms: Milliseconds, window_ms: int, subject: Subject, account: AccountId = 0
 ) -> pb.SignedQuery:
-    """Sign a query about `subject`."""
-    names = {pb.AccountState: "account_state", pb.CommandOf: "command_result", pb.AccountEvents: "account_events"}
-    subjects: dict[str, Any] = {names[type(subject)]: subject}
-    query = pb.Query(account=key.account, timestamp_ms=now_ms, window_ms=window_ms, **subjects)
+    """Sign a query about `subject`; `account` is the key's own unless it is named."""
+    subjects: dict[str, Any] = {SUBJECTS[type(subject)]: subject}
+    query = pb.Query(account=account or key.account, timestamp_ms=now_ms, window_ms=window_ms, **subjects)
     content = query.SerializeToString(deterministic=True)
     return pb.SignedQuery(key=key.public, query=content, signature=key.sign(QUERY_DOMAIN, venue, content))
 
@@ -121,7 +151,7 @@ async def send(
     in_doubt = False
     why = ""
     for wait_s in (0.0, *pace.retries):
-        await asyncio.sleep(wait_s)
+        await asyncio.sleep(jittered(wait_s))
         try:
             answer = await submit(signed.request, timeout=pace.timeout_s)
         except grpc.aio.AioRpcError as error:
@@ -133,11 +163,22 @@ async def send(
                 break
             in_doubt = True
             continue
-        lines = zip(signed.tickets, answer.results, strict=True)
-        return [
-            read_result(ticket, line, in_doubt=in_doubt) for ticket, line in lines
-        ], "the venue did not answer in time"
-    return [Result(ticket, Outcome.UNKNOWN) for ticket in signed.tickets], why
+        return read_results(signed, answer, in_doubt=in_doubt), NOT_IN_TIME
+    return all_unknown(signed), why
+
+
+NOT_IN_TIME = "the venue did not answer in time"
+
+
+def read_results(signed: SignedCommands, answer: pb.FrameResult, *, in_doubt: bool) -> list[Result]:
+    """What a gateway's answer to a frame means."""
+    lines = zip(signed.tickets, answer.results, strict=True)
+    return [read_result(ticket, line, in_doubt=in_doubt) for ticket, line in lines]
+
+
+def all_unknown(signed: SignedCommands) -> list[Result]:
+    """A frame of which nothing is known."""
+    return [Result(ticket, Outcome.UNKNOWN) for ticket in signed.tickets]
 
 
 def read_result(ticket: Ticket, line: pb.CommandResult, *, in_doubt: bool) -> Result:

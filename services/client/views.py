@@ -1,9 +1,10 @@
 """What a venue answers, as people think of it: symbols, Decimals; read from the integers of the wire, exactly."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from services.core.decimals import format_decimal
 from services.core.fixed import SUBACCOUNTS, AssetId, MarketId
@@ -66,6 +67,9 @@ class Order:
     price: Decimal
     size: Decimal
     remaining: Decimal
+    reduce_only: bool = False
+    kind: str = "client"
+    expires_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class BookView:
     at_ms: int
     bids: tuple[tuple[Decimal, Decimal], ...]
     asks: tuple[tuple[Decimal, Decimal], ...]
+    update_id: int = 0
+    state: str = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,42 @@ class MarkView:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class TickerView:
+    """Best prices of a market with their sizes, None where a side is empty; `conflated` when some were left out for a slow reader."""
+
+    symbol: str
+    update_id: int
+    at_ms: int
+    best_bid: Decimal | None
+    best_bid_size: Decimal
+    best_ask: Decimal | None
+    best_ask_size: Decimal
+    conflated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarketInfo:
+    """A market as listed, in people's numbers; fractions and fees in parts of one."""
+
+    symbol: str
+    market: int
+    kind: str
+    state: str
+    settlement_asset: str
+    tick_size: Decimal
+    lot_size: Decimal
+    notional_min: Decimal
+    order_size_max: Decimal
+    initial_margin_fraction: Decimal
+    maintenance_margin_fraction: Decimal
+    maker_fee: Decimal
+    taker_fee: Decimal
+    band: Decimal
+    funding_interval_ms: int
+
+
+KINDS = {1: "perpetual", 2: "spot"}
 SIDES = {common_pb2.SIDE_BID: "buy", common_pb2.SIDE_ASK: "sell"}
 FRACTION_DECIMALS = 12
 
@@ -139,6 +181,11 @@ class Listed:
         self.assets: dict[AssetId, common_pb2.Asset] = {asset.id: asset for asset in listings.assets}
         self.markets: dict[MarketId, common_pb2.Market] = {market.id: market for market in listings.markets}
         self.by_symbol = {market.symbol: market for market in listings.markets}
+        self.states = {one.market: word(common_pb2.MarketState, one.state) for one in listings.states}
+
+    def knows(self, markets: Iterable[MarketId] = (), assets: Iterable[AssetId] = ()) -> bool:
+        """Whether all of these are listed here; else the listings are older than what names them."""
+        return all(one in self.markets for one in markets) and all(one in self.assets for one in assets)
 
     def amount(self, asset: AssetId, units: int) -> Decimal:
         """Amount of an asset."""
@@ -159,6 +206,48 @@ class Listed:
     def symbol(self, market: MarketId) -> str:
         """Symbol of a market."""
         return self.markets[market].symbol
+
+    def entry_price(self, market: MarketId, size: int, basis: int) -> int:
+        """Price units at which a position was entered on average, rounded down; it is only displayed."""
+        listed = self.markets[market]
+        exponent = listed.price_decimals + listed.size_decimals - listed.settlement_decimals
+        up, down = 10 ** max(exponent, 0), 10 ** max(-exponent, 0)
+        return int(abs(basis) * up // (abs(size) * down))
+
+    def market(self, symbol: str) -> MarketInfo:
+        """A market as listed."""
+        listed = self.by_symbol[symbol]
+        return MarketInfo(
+            symbol,
+            listed.id,
+            KINDS.get(listed.kind, str(listed.kind)),
+            self.states.get(listed.id, "halted"),
+            self.assets[listed.settlement_asset].symbol,
+            self.price(listed.id, listed.tick),
+            self.size(listed.id, listed.lot),
+            self.settled(listed.id, listed.notional_min),
+            self.size(listed.id, listed.order_size_max),
+            exact(listed.initial_margin_fraction, FRACTION_DECIMALS),
+            exact(listed.maintenance_margin_fraction, FRACTION_DECIMALS),
+            exact(listed.maker_fee, FRACTION_DECIMALS),
+            exact(listed.taker_fee, FRACTION_DECIMALS),
+            exact(listed.band, FRACTION_DECIMALS),
+            listed.funding_interval_ms,
+        )
+
+    def ticker(self, best: market_data_pb2.Ticker) -> TickerView:
+        """Best prices."""
+        market = best.market
+        return TickerView(
+            self.symbol(market),
+            best.update_id,
+            best.at_ms,
+            self.price(market, best.best_bid) if best.best_bid else None,
+            self.size(market, best.best_bid_size),
+            self.price(market, best.best_ask) if best.best_ask else None,
+            self.size(market, best.best_ask_size),
+            best.conflated,
+        )
 
     def account(self, answer: pb.Account) -> AccountView:
         """State of an account."""
@@ -200,6 +289,9 @@ class Listed:
             self.price(line.market, line.price),
             self.size(line.market, line.size),
             self.size(line.market, line.remaining),
+            line.reduce_only,
+            word(common_pb2.OrderKind, line.kind),
+            line.expires_ms,
         )
 
     def margin(self, subaccount: pb.Subaccount, line: pb.Margin) -> Margin:
@@ -216,6 +308,8 @@ class Listed:
             answer.at_ms,
             self.levels(answer.market, answer.bids),
             self.levels(answer.market, answer.asks),
+            answer.update_id,
+            word(common_pb2.MarketState, answer.state),
         )
 
     def levels(self, market: MarketId, levels: Iterable[market_data_pb2.Level]) -> tuple[tuple[Decimal, Decimal], ...]:
@@ -249,3 +343,10 @@ class Listed:
 def number(subaccount: pb.Subaccount) -> int:
     """Number of a subaccount within its account."""
     return subaccount.subaccount % SUBACCOUNTS
+
+
+def word(enum: Any, number: int) -> str:  # noqa: ANN401 - the wrapper of any enum
+    """Value of an enum as people write it: `post_only` for MARKET_STATE_POST_ONLY; its number when this release does not know it."""
+    known = enum.DESCRIPTOR.values_by_number.get(number)
+    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.DESCRIPTOR.name).upper() + "_"
+    return str(number) if known is None else known.name.removeprefix(prefix).lower()

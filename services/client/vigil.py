@@ -1,69 +1,43 @@
 """The client of one venue and, if it has a key, of one account; all money goes in and out as exact decimals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any, Self
 
-import grpc
-
-from services.client.errors import (
-    ClientError,
-    DefiniteReject,
-    OutcomeUnknown,
-    StreamEnded,
-    Unreachable,
-    question_failed,
-    refused_for,
+from services.client.commands import (
+    BUY,
+    SELL,
+    Side,
+    add_key_command,
+    cancel_all_command,
+    cancel_command,
+    deposit_command,
+    mass_quote_command,
+    open_account_command,
+    order_command,
+    replace_command,
+    revoke_key_command,
+    schedule_cancel_command,
+    transfer_command,
+    withdraw_command,
 )
-from services.client.submission import (
-    Outcome,
-    Pace,
-    Result,
-    Ticket,
-    command_of,
-    raise_if_refused,
-    read_answer,
-    send,
-    sign_commands,
-    sign_query,
-)
-from services.client.views import AccountView, BookView, Listed, MarkView, Quantity, Trade, plain
+from services.client.errors import ClientError, DefiniteReject, OutcomeUnknown
+from services.client.submission import Outcome, Result, SignedCommands, raise_if_refused, send, sign_commands
+from services.client.trade_stream import TradeStream
+from services.client.views import Quantity
+from services.client.watching import Watching
 from services.core.fixed import Milliseconds
-from services.core.keys import SigningKey
-from services.core.rpc import open_channel
-from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc
 from vigil.v1 import trading_pb2 as pb
 
-WINDOW_MS = 5_000
-TIME_AGE_S = 1.0
+__all__ = ["Vigil", "cancel_command", "order_command"]
 
 
-class Vigil:
+class Vigil(Watching):
     """Talks to one gateway address; several clients may share a key. Use it as an async context manager, or close() it."""
 
-    def __init__(
-        self,
-        address: str,
-        key: SigningKey | None = None,
-        *,
-        window_ms: int = WINDOW_MS,
-        time_age_s: float = TIME_AGE_S,
-        pace: Pace | None = None,
-    ) -> None:
-        """Connects when first used. `time_age_s` is how long a reading of the venue's clock serves; 0 at a simulated venue."""
-        self.address = address
-        self.key = key
-        self.window_ms = window_ms
-        self.time_age_s = time_age_s
-        self.pace = pace or Pace()
-        self.channel = open_channel(address)
-        self.trading = trading_pb2_grpc.TradingStub(self.channel)
-        self.market_data = market_data_pb2_grpc.MarketDataStub(self.channel)
-        self.venue = ""
-        self.read_at = 0.0
-        self.read_ms: Milliseconds = 0
-        self.known: Listed | None = None
+    stream: TradeStream | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,38 +46,67 @@ class Vigil:
         await self.close()
 
     async def close(self) -> None:
-        """Give up the connection."""
+        """Give up the connection; orders that a session guards are cancelled by the venue."""
+        await self.end_stream()
         await self.channel.close()
 
+    # ------------------------------------------------------------ commands: each raises DefiniteReject or OutcomeUnknown
+
     async def open_account(self) -> Result:
-        """Open the account of the key; raises DefiniteReject or OutcomeUnknown, as every command does."""
-        return await self.command(pb.Command(open_account=pb.OpenAccount()))
+        """Open the account of the key."""
+        return await self.command(open_account_command())
 
     async def deposit(self, asset: str, amount: Quantity, *, subaccount: int = 0) -> Result:
         """Ask the faucet of a test venue for money."""
-        asked = pb.FaucetDeposit(subaccount=subaccount, asset=asset, amount=plain(amount))
-        return await self.command(pb.Command(faucet_deposit=asked))
+        return await self.command(deposit_command(asset, amount, subaccount=subaccount))
 
     async def withdraw(self, asset: str, amount: Quantity, address: str, *, subaccount: int = 0) -> Result:
         """Take money out."""
-        asked = pb.Withdraw(subaccount=subaccount, asset=asset, amount=plain(amount), address=address)
-        return await self.command(pb.Command(withdraw=asked))
+        return await self.command(withdraw_command(asset, amount, address, subaccount=subaccount))
 
-    async def buy(self, symbol: str, **order: Any) -> Result:  # noqa: ANN401 - as place()
-        """Place a buy order; arguments as place()."""
-        return await self.place(symbol, common_pb2.SIDE_BID, **order)
+    async def transfer(self, asset: str, amount: Quantity, *, receiver: int, subaccount: int = 0) -> Result:
+        """Move money from `subaccount` to subaccount `receiver`."""
+        return await self.command(transfer_command(asset, amount, receiver=receiver, subaccount=subaccount))
 
-    async def sell(self, symbol: str, **order: Any) -> Result:  # noqa: ANN401 - as place()
-        """Place a sell order; arguments as place()."""
-        return await self.place(symbol, common_pb2.SIDE_ASK, **order)
+    async def buy(self, symbol: str, **order: Any) -> Result:  # noqa: ANN401 - as order_command()
+        """Place a buy order; arguments as order_command()."""
+        return await self.place(symbol, BUY, **order)
 
-    async def place(self, symbol: str, side: "common_pb2.Side.ValueType", **order: Any) -> Result:  # noqa: ANN401
+    async def sell(self, symbol: str, **order: Any) -> Result:  # noqa: ANN401 - as order_command()
+        """Place a sell order; arguments as order_command()."""
+        return await self.place(symbol, SELL, **order)
+
+    async def place(self, symbol: str, side: Side, **order: Any) -> Result:  # noqa: ANN401 - as order_command()
         """Place an order; arguments as order_command()."""
         return await self.command(order_command(symbol, side, **order))
+
+    async def replace(self, symbol: str, **order: Any) -> Result:  # noqa: ANN401 - as replace_command()
+        """Give an open order another price and size; arguments as replace_command()."""
+        return await self.command(replace_command(symbol, **order))
 
     async def cancel(self, symbol: str, *, order_id: int = 0, client_id: int = 0, subaccount: int = 0) -> Result:
         """Cancel an order by one of its ids."""
         return await self.command(cancel_command(symbol, order_id=order_id, client_id=client_id, subaccount=subaccount))
+
+    async def cancel_all(self, symbol: str = "", *, subaccount: int = 0) -> Result:
+        """Cancel every order of a subaccount, in one market or in all."""
+        return await self.command(cancel_all_command(symbol, subaccount=subaccount))
+
+    async def mass_quote(self, symbol: str, quotes: Iterable[pb.Quote], *, subaccount: int = 0) -> Result:
+        """Place, move and withdraw quotes by client id, all at once."""
+        return await self.command(mass_quote_command(symbol, quotes, subaccount=subaccount))
+
+    async def schedule_cancel(self, at_ms: Milliseconds, *, subaccount: int = 0) -> Result:
+        """Cancel all orders of a subaccount at a time of the venue's clock; 0 calls it off."""
+        return await self.command(schedule_cancel_command(at_ms, subaccount=subaccount))
+
+    async def add_key(self, key: bytes, scopes: int, *, expires_ms: Milliseconds = 0) -> Result:
+        """Let another public key act for the account."""
+        return await self.command(add_key_command(key, scopes, expires_ms=expires_ms))
+
+    async def revoke_key(self, key_id: int) -> Result:
+        """Take a key's rights away, for ever."""
+        return await self.command(revoke_key_command(key_id))
 
     async def command(self, command: pb.Command) -> Result:
         """Have one command done.
@@ -116,22 +119,30 @@ class Vigil:
         return raise_if_refused(result)
 
     async def submit(self, commands: Sequence[pb.Command]) -> list[Result]:
-        """Submit up to 200 commands in one frame; one result each, in order.
+        """Submit up to 200 commands in one frame, over the stream if one was begun; one result each, in order.
 
         Raises   DefiniteReject when the frame was refused whole
         """
-        key = self.signer()
-        for last in (False, True):
-            signed = sign_commands(key, await self.venue_name(), await self.now_ms(), self.window_ms, commands)
-            try:
-                results, why = await send(self.trading.Submit, signed, self.pace)
-            except DefiniteReject as refusal:
-                if refusal.reason != "OUTSIDE_WINDOW" or last:
-                    raise
-                self.read_at = 0.0
-                continue
-            return [await self.settled(result, why) for result in results]
-        raise AssertionError
+        signed = await self.signed(commands)
+        try:
+            results, why = await self.sent(signed)
+        except DefiniteReject as refusal:
+            if refusal.reason != "OUTSIDE_WINDOW":
+                raise
+            await self.clock.read()
+            results, why = await self.sent(await self.signed(commands))
+        return list(await asyncio.gather(*(self.settled(result, why) for result in results)))
+
+    async def signed(self, commands: Sequence[pb.Command]) -> SignedCommands:
+        """Sign a frame now; commands keep the ids that they have."""
+        venue, now_ms = await self.clock.name(), await self.clock.now_ms()
+        return sign_commands(self.signer(), venue, now_ms, self.window_ms, commands, self.account_id)
+
+    async def sent(self, signed: SignedCommands) -> tuple[list[Result], str]:
+        """Send a frame, as often as it takes."""
+        if self.stream is not None:
+            return await self.stream.submit(signed)
+        return await send(self.trading.Submit, signed, self.pace)
 
     async def settled(self, result: Result, why: str) -> Result:
         """The result, asked for until it is known or patience ends."""
@@ -149,209 +160,36 @@ class Vigil:
                 return known
         return Result(result.ticket, Outcome.UNKNOWN, text=why)
 
-    async def result(self, ticket: Ticket) -> Result | None:
-        """What became of a command; None while it may still come. Raises Unreachable or DefiniteReject."""
-        request = await self.query(command_of(ticket))
-        return read_answer(ticket, await self.ask(self.trading.GetCommandResult, request))
+    # ------------------------------------------------------------ the Trade stream
 
-    async def account(self) -> AccountView:
-        """Balances, positions, orders and margin of the key's account."""
-        listed = await self.listed()
-        answer: pb.Account = await self.ask(self.trading.GetAccount, await self.query(pb.AccountState()))
-        return listed.account(answer)
+    async def begin_stream(self, lease_ms: int = 0) -> None:
+        """Send all commands over one stream from here on; with a lease the account's orders are cancelled when it ends.
 
-    async def book(self, symbol: str, depth: int = 20) -> BookView:
-        """Best levels of a market."""
-        listed = await self.listed()
-        query = market_data_pb2.BookQuery(symbol=symbol, depth=depth)
-        return listed.book(await self.ask(self.market_data.GetBook, query))
+        Raises   DefiniteReject: the session was refused; Unreachable
+        """
+        self.signer()
+        await self.end_stream()
+        stream = TradeStream(self.channel.channel_ready, self.trading.Trade, self.session_query, self.pace)
+        await stream.begin(lease_ms)
+        self.stream = stream
 
-    async def marks(self) -> list[MarkView]:
-        """Marks of all markets."""
-        listed = await self.listed()
-        answer: market_data_pb2.Marks = await self.ask(self.market_data.GetMarks, market_data_pb2.MarksQuery())
-        return [listed.mark(line) for line in answer.marks if line.market in listed.markets]
+    async def end_stream(self) -> None:
+        """Send commands one call each again; orders that the session guards are cancelled by the venue."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            await stream.end()
 
-    async def listed(self) -> Listed:
-        """Assets and markets, asked once; raises Unreachable while the venue lists no market."""
-        if self.known is None:
-            self.known = await self.refresh_listed()
-        return self.known
-
-    async def refresh_listed(self) -> Listed:
-        """Assets and markets as they are now."""
-        answer = await self.ask(self.market_data.ListMarkets, market_data_pb2.ListMarketsQuery())
-        if not answer.markets:
-            raise Unreachable("the venue lists no market yet; try again")
-        return Listed(answer)
-
-    async def venue_name(self) -> str:
-        """Name of the venue, a part of what is signed."""
-        if not self.venue:
-            await self.read_time()
-        return self.venue
-
-    async def now_ms(self) -> Milliseconds:
-        """The venue's time: its last reading, if that is not too old, plus the time since."""
-        if monotonic() - self.read_at >= self.time_age_s:
-            await self.read_time()
-        return self.read_ms + int((monotonic() - self.read_at) * 1_000)
-
-    async def read_time(self) -> None:
-        """Read the venue's clock; half the way there and back has passed since."""
-        began = monotonic()
-        answer: pb.TimeAnswer = await self.ask(self.trading.GetTime, pb.TimeQuery())
-        self.venue, self.read_ms = answer.venue, answer.now_ms
-        self.read_at = (began + monotonic()) / 2
-
-    async def ask(self, method: Any, request: Any) -> Any:  # noqa: ANN401 - any unary RPC that changes nothing
-        """Ask; raises Unreachable or DefiniteReject."""
+    @asynccontextmanager
+    async def session(self, lease_ms: int = 0) -> AsyncIterator[TradeStream]:
+        """The stream for the length of a block."""
+        await self.begin_stream(lease_ms)
         try:
-            return await method(request, timeout=self.pace.timeout_s)
-        except grpc.aio.AioRpcError as error:
-            raise question_failed(error) from error
+            assert self.stream is not None  # noqa: S101 - begin_stream sets it
+            yield self.stream
+        finally:
+            await self.end_stream()
 
-    async def query(self, subject: pb.AccountState | pb.CommandOf | pb.AccountEvents) -> pb.SignedQuery:
-        """Sign a query."""
-        return sign_query(self.signer(), await self.venue_name(), await self.now_ms(), self.window_ms, subject)
-
-    def signer(self) -> SigningKey:
-        """Return the key; raises DefiniteReject when there is none."""
-        if self.key is None:
-            raise DefiniteReject("UNKNOWN_KEY", "this client has no key; give it one to trade")
-        return self.key
-
-    async def watch_trades(self, symbol: str, begun: asyncio.Event | None = None) -> AsyncIterator[Trade]:
-        """Trades of a market from now on; `begun` is set when the stream has begun. Raises StreamEnded, as every stream does."""
-        listed = await self.listed()
-        query = market_data_pb2.SymbolQuery(symbol=symbol)
-        async for record in batches(self.market_data.StreamTrades(query), begun):
-            yield listed.trade(record)
-
-    async def watch_marks(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
-        """Marks and funding steps of all markets from now on."""
-        async for record in batches(self.market_data.StreamMarks(market_data_pb2.MarksQuery())):
-            yield record
-
-    async def watch_liquidations(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
-        """Liquidations of all accounts from now on."""
-        async for record in batches(self.market_data.StreamLiquidations(market_data_pb2.LiquidationsQuery())):
-            yield record
-
-    async def watch_account(self, begun: asyncio.Event | None = None) -> AsyncIterator[feeds_pb2.FeedRecord]:
-        """Events of the key's account from now on. Ask account() after `begun` is set: what it lacks comes here, by `seq`."""
-        async for record in batches(self.trading.StreamAccount(await self.query(pb.AccountEvents())), begun):
-            yield record
-
-    async def watch_book(self, symbol: str) -> AsyncIterator[BookView]:
-        """The book after each change, whole."""
-        listed = await self.listed()
-        call = self.market_data.StreamBook(market_data_pb2.SymbolQuery(symbol=symbol))
-        book = LiveBook()
-        async for update in received(call):
-            book.take(update)
-            yield listed.book(book.encode())
-
-
-class LiveBook:
-    """A book kept from a StreamBook: repeats are dropped by `seq`."""
-
-    def __init__(self) -> None:
-        self.book = market_data_pb2.Book()
-        self.sides: dict[int, dict[int, int]] = {}
-
-    def take(self, update: market_data_pb2.BookUpdate) -> None:
-        """Begin with the snapshot, or apply changes."""
-        if update.HasField("snapshot"):
-            self.book = update.snapshot
-            bids = {level.price: level.size for level in self.book.bids}
-            asks = {level.price: level.size for level in self.book.asks}
-            self.sides = {common_pb2.SIDE_BID: bids, common_pb2.SIDE_ASK: asks}
-        for record in update.records:
-            if record.seq > self.book.seq:
-                change = record.book_level_changed
-                self.book.seq, self.book.at_ms = record.seq, record.at_ms
-                self.sides[change.side][change.price] = change.size
-
-    def encode(self) -> market_data_pb2.Book:
-        """The whole book, best first."""
-        book = market_data_pb2.Book(market=self.book.market, seq=self.book.seq, at_ms=self.book.at_ms)
-        for levels, side, best_high in (
-            (book.bids, common_pb2.SIDE_BID, True),
-            (book.asks, common_pb2.SIDE_ASK, False),
-        ):
-            kept = self.sides[side] = {price: size for price, size in self.sides[side].items() if size}
-            levels.extend(
-                market_data_pb2.Level(price=price, size=kept[price]) for price in sorted(kept, reverse=best_high)
-            )
-        return book
-
-
-def order_command(
-    symbol: str,
-    side: "common_pb2.Side.ValueType",
-    *,
-    size: Quantity,
-    price: Quantity | None = None,
-    time_in_force: "common_pb2.TimeInForce.ValueType | None" = None,
-    client_id: int = 0,
-    reduce_only: bool = False,
-    subaccount: int = 0,
-) -> pb.Command:
-    """Command for an order; without `price` a market order. Orders rest (GTC) unless they are market or reduce-only orders."""
-    if time_in_force is None:
-        at_once = price is None or reduce_only
-        time_in_force = common_pb2.TIME_IN_FORCE_IOC if at_once else common_pb2.TIME_IN_FORCE_GTC
-    order = pb.PlaceOrder(
-        subaccount=subaccount,
-        symbol=symbol,
-        side=side,
-        time_in_force=time_in_force,
-        price="" if price is None else plain(price),
-        size=plain(size),
-        client_id=client_id,
-        reduce_only=reduce_only,
-    )
-    return pb.Command(place_order=order)
-
-
-def cancel_command(symbol: str, *, order_id: int = 0, client_id: int = 0, subaccount: int = 0) -> pb.Command:
-    """Command for a cancel; ValueError unless it has exactly one id."""
-    if bool(order_id) == bool(client_id):
-        raise ValueError("name the order by order_id or by client_id")
-    ids = {"order_id": order_id} if order_id else {"client_id": client_id}
-    return pb.Command(cancel_order=pb.CancelOrder(subaccount=subaccount, symbol=symbol, **ids))
-
-
-async def batches(
-    call: Any,  # noqa: ANN401 - a server stream
-    begun: asyncio.Event | None = None,
-) -> AsyncIterator[feeds_pb2.FeedRecord]:
-    """Records of a stream one by one; per machine, what came before is dropped."""
-    seen: dict[str, int] = {}
-    async for batch in received(call, begun):
-        for record in batch.records:
-            if record.seq > seen.get(record.machine, 0):
-                seen[record.machine] = record.seq
-                yield record
-
-
-async def received(
-    call: Any,  # noqa: ANN401 - a server stream
-    begun: asyncio.Event | None = None,
-) -> AsyncIterator[Any]:
-    """Messages of a stream.
-
-    Raises   DefiniteReject when it was refused; StreamEnded when it is over, whatever for
-    """
-    try:
-        await call.initial_metadata()
-        if begun is not None:
-            begun.set()
-        async for message in call:
-            yield message
-    except grpc.aio.AioRpcError as error:
-        raise refused_for(error) or StreamEnded(f"{error.code().name}: {error.details()}") from error
-    finally:
-        call.cancel()
-    raise StreamEnded("the gateway ended the stream")
+    async def session_query(self, lease_ms: int) -> pb.SignedQuery:
+        """Sign what asks for a session, by the clock as it is now."""
+        await self.clock.read()
+        return await self.query(pb.TradeSession(lease_ms=lease_ms))

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from services.client.views import exact, plain
-from services.client.vigil import LiveBook, cancel_command, order_command
-from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2
+from services.client.commands import cancel_command, order_command, replace_command
+from vigil.v1 import common_pb2
 
 SENT = [
     (5, "5"),
@@ -51,20 +51,3 @@ def test_orders_rest_unless_they_cannot() -> None:
 def test_a_cancel_names_one_order(ids: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="order_id or by client_id"):
         cancel_command("X", **ids)
-
-
-def test_a_live_book_drops_what_its_snapshot_contains() -> None:
-    level = market_data_pb2.Level(price=100, size=5)
-    book = LiveBook()
-    book.take(market_data_pb2.BookUpdate(snapshot=market_data_pb2.Book(market=1, seq=3, bids=[level])))
-    changes = [(3, 100, 9), (4, 101, 2), (5, 100, 0)]
-    records = [
-        feeds_pb2.FeedRecord(
-            seq=seq,
-            book_level_changed=feeds_pb2.BookLevelChanged(side=common_pb2.SIDE_BID, price=price, size=size),
-        )
-        for seq, price, size in changes
-    ]
-    book.take(market_data_pb2.BookUpdate(records=records))
-    assert [(one.price, one.size) for one in book.encode().bids] == [(101, 2)]
-    assert book.encode().seq == 5

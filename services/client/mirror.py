@@ -1,0 +1,173 @@
+"""An account kept in step with the venue: a snapshot and the events after it; margin and profit need marks, so the venue is asked for them.
+
+What GetAccount would answer at the same `seq` this says too: balances, positions and open orders that have reached the book.
+"""
+
+from typing import Any, TypeAlias
+
+from services.client.views import AccountView, Listed
+from services.core.fixed import AssetId, MarketId, SubaccountId
+from vigil.v1 import common_pb2, feeds_pb2
+from vigil.v1 import trading_pb2 as pb
+
+SPOT = 2
+OPEN = (common_pb2.ORDER_STATUS_NEW, common_pb2.ORDER_STATUS_PARTIALLY_FILLED)
+OrderKey: TypeAlias = tuple[SubaccountId, MarketId, int, int]
+"""Subaccount, market, order id, 0: of an order that has none yet, subaccount, market, command id, client id."""
+
+
+class AccountMirror:
+    """Balances, positions and open orders of one account; `seq` is the last event of `machine` that they contain."""
+
+    def __init__(self, snapshot: pb.Account, listed: Listed) -> None:
+        """Begin with what GetAccount said."""
+        self.listed = listed
+        self.account = snapshot.account
+        self.machine = snapshot.machine
+        self.seq = snapshot.seq
+        self.at_ms = snapshot.at_ms
+        self.balances: dict[tuple[SubaccountId, AssetId], pb.Balance] = {}
+        self.positions: dict[tuple[SubaccountId, MarketId], pb.Position] = {}
+        self.orders: dict[OrderKey, pb.Order] = {}
+        self.liquidating: set[SubaccountId] = set()
+        for held in snapshot.subaccounts:
+            self.begin(held)
+
+    def begin(self, held: pb.Subaccount) -> None:
+        """Take over one subaccount."""
+        self.balances |= {(held.subaccount, one.asset): one for one in held.balances}
+        self.positions |= {(held.subaccount, one.market): one for one in held.positions}
+        self.orders |= {key_of(held.subaccount, one): one for one in held.orders}
+        if held.liquidating:
+            self.liquidating.add(held.subaccount)
+
+    def take(self, record: feeds_pb2.FeedRecord) -> bool:
+        """Take the next event; False when it is known already."""
+        if record.machine == self.machine and record.seq <= self.seq:
+            return False
+        self.machine, self.seq, self.at_ms = record.machine, record.seq, record.at_ms
+        name = record.WhichOneof("event")
+        take = TAKE.get(name) if name is not None else None
+        if take is not None and name is not None:
+            take(self, getattr(record, name))
+        return True
+
+    def balance_changed(self, event: feeds_pb2.BalanceChanged) -> None:
+        """A balance as it is now."""
+        balance = pb.Balance(asset=event.asset, idle=event.idle, hold=event.hold, unsettled=event.unsettled)
+        self.balances[event.subaccount, event.asset] = balance
+
+    def position_changed(self, event: feeds_pb2.PositionChanged) -> None:
+        """A position as it is now; one of size 0 is none."""
+        self.positions.pop((event.subaccount, event.market), None)
+        if event.size:
+            position = pb.Position(market=event.market, size=event.size, cash=event.cash, basis=event.basis)
+            self.positions[event.subaccount, event.market] = position
+
+    def hold_changed(self, subaccount: SubaccountId, asset: AssetId, hold: int) -> None:
+        """What open orders need of a balance now."""
+        balance = self.balances.setdefault((subaccount, asset), pb.Balance(asset=asset))
+        balance.hold = hold
+
+    def order_updated(self, event: feeds_pb2.OrderUpdated) -> None:
+        """An order as it is now."""
+        market = self.listed.markets[event.market]
+        gives_base = market.kind == SPOT and event.side == common_pb2.SIDE_ASK
+        self.hold_changed(event.subaccount, market.base_asset if gives_base else market.settlement_asset, event.hold)
+        self.orders.pop((event.subaccount, event.market, event.command_id, event.client_id), None)
+        key = (event.subaccount, event.market, event.order_id, 0)
+        before = self.orders.pop(key, None)
+        if event.status in OPEN and event.remaining:
+            self.orders[key] = pb.Order(
+                order_id=event.order_id,
+                client_id=event.client_id,
+                command_id=event.command_id,
+                market=event.market,
+                side=event.side,
+                price=event.price,
+                size=event.size,
+                remaining=event.remaining,
+                expires_ms=event.expires_ms,
+                reduce_only=before is not None and before.reduce_only,
+                kind=common_pb2.ORDER_KIND_CLIENT if before is None else before.kind,
+            )
+
+    def quotes_updated(self, event: feeds_pb2.QuotesUpdated) -> None:
+        """Quotes as they are now."""
+        for quote in event.quotes:
+            self.orders.pop((event.subaccount, event.market, event.command_id, quote.client_id), None)
+            key = (event.subaccount, event.market, quote.order_id, 0)
+            self.orders.pop(key, None)
+            if quote.remaining:
+                self.orders[key] = pb.Order(
+                    order_id=quote.order_id,
+                    client_id=quote.client_id,
+                    command_id=event.command_id,
+                    market=event.market,
+                    side=quote.side,
+                    price=quote.price,
+                    size=quote.size,
+                    remaining=quote.remaining,
+                    kind=common_pb2.ORDER_KIND_QUOTE,
+                )
+        market = self.listed.markets[event.market]
+        self.hold_changed(event.subaccount, market.settlement_asset, event.hold)
+        if market.kind == SPOT:
+            self.hold_changed(event.subaccount, market.base_asset, self.offered(event.subaccount, market.base_asset))
+
+    def offered(self, subaccount: SubaccountId, base: AssetId) -> int:
+        """What open orders offer of an asset on spot markets, in its own units."""
+        amount = 0
+        for key, order in self.orders.items():
+            market = self.listed.markets[order.market]
+            if key[0] == subaccount and market.base_asset == base and order.side == common_pb2.SIDE_ASK:
+                amount += order.remaining * int(10 ** (market.base_decimals - market.size_decimals))
+        return amount
+
+    def view(self) -> AccountView:
+        """The account as people think of it; without margins, and positions without their value."""
+        owned = [*self.balances, *self.positions, *self.orders]
+        numbers = sorted({one[0] for one in owned} | self.liquidating)
+        return self.listed.account(
+            pb.Account(
+                account=self.account,
+                machine=self.machine,
+                seq=self.seq,
+                at_ms=self.at_ms,
+                subaccounts=[self.subaccount(number) for number in numbers],
+            )
+        )
+
+    def subaccount(self, number: SubaccountId) -> pb.Subaccount:
+        """One subaccount."""
+        positions = own(self.positions, number)
+        for position in positions:
+            position.entry_price = self.listed.entry_price(position.market, position.size, position.basis)
+        orders = sorted(own(self.orders, number), key=lambda one: one.order_id)
+        liquidating = number in self.liquidating
+        balances = own(self.balances, number)
+        return pb.Subaccount(
+            subaccount=number, balances=balances, positions=positions, orders=orders, liquidating=liquidating
+        )
+
+
+def own(table: dict[Any, Any], subaccount: SubaccountId) -> list[Any]:
+    """Rows of one subaccount, by key."""
+    return [row for key, row in sorted(table.items(), key=lambda item: item[0]) if key[0] == subaccount]
+
+
+def key_of(subaccount: SubaccountId, order: pb.Order) -> OrderKey:
+    """Where an order is kept."""
+    if order.order_id:
+        return (subaccount, order.market, order.order_id, 0)
+    return (subaccount, order.market, order.command_id, order.client_id)
+
+
+TAKE: dict[str, Any] = {
+    "balance_changed": AccountMirror.balance_changed,
+    "position_changed": AccountMirror.position_changed,
+    "order_updated": AccountMirror.order_updated,
+    "quotes_updated": AccountMirror.quotes_updated,
+    "liquidation_started": lambda mirror, event: mirror.liquidating.add(event.subaccount),
+    "liquidation_ended": lambda mirror, event: mirror.liquidating.discard(event.subaccount),
+}
