@@ -4,6 +4,9 @@ One transaction per append call, never shared by two machines or with a marker, 
 are there or not, each for itself. Statements run inline, in the event loop: at synchronous=NORMAL a commit is one write into the page
 cache (tens of microseconds), less than handing it to a thread; reads give way to other tasks first. With FULL each commit waits for the
 disk, and survives a power loss. It compacts and expires nothing.
+
+A row holds up to ROW_RECORDS records of one append, so that an append costs one statement, not one per record. What was appended last is
+kept in memory, bounded: readers that keep up never ask the file.
 """
 
 import asyncio
@@ -12,9 +15,11 @@ import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count, repeat
+from itertools import count, islice, repeat
 from pathlib import Path
 from typing import IO, Any, Literal
+
+import msgspec
 
 from services.core.fixed import Milliseconds
 from services.core.log import AppendFailed, LogError, LogRecord, Pending
@@ -22,35 +27,69 @@ from services.core.memory_log import wall_clock_ms
 
 APPLICATION_ID = 0x56494749
 """'VIGI', by which the file is known as ours."""
-VERSION = 1
+VERSION = 2
+ROW_RECORDS = 500
+RECENT_BYTES_MAX = 4_000_000
+"""Of each partition's last records, kept in memory."""
+CHECKPOINT_PAGES = 8_000
 POLL_SECONDS = 0.02
 """How often a read-only log looks whether the writer, another process, has appended."""
 
+BATCHES = """
+CREATE TABLE batches (partition_id INTEGER, offset INTEGER, count INTEGER NOT NULL, records BLOB NOT NULL,
+    PRIMARY KEY (partition_id, offset)) WITHOUT ROWID
+"""
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 CREATE TABLE topics (name TEXT PRIMARY KEY, partitions INTEGER NOT NULL, keep_times INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE partitions (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, UNIQUE (topic, partition));
-CREATE TABLE records (partition_id INTEGER, offset INTEGER, at_ms INTEGER NOT NULL, value BLOB NOT NULL,
-    PRIMARY KEY (partition_id, offset)) WITHOUT ROWID;
+{BATCHES};
 CREATE TABLE markers (machine TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
 """
 PARTITIONS = """
-SELECT topic, partition, id, keep_times, (SELECT max(offset) + 1 FROM records WHERE partition_id = id)
+SELECT topic, partition, id, keep_times,
+    (SELECT offset + count FROM batches WHERE partition_id = id ORDER BY offset DESC LIMIT 1)
 FROM partitions JOIN topics ON topics.name = partitions.topic
 """
-APPEND = "INSERT INTO records VALUES (?, ?, ?, ?)"
-READ = "SELECT offset, at_ms, value FROM records WHERE partition_id = ? AND offset >= ? ORDER BY offset LIMIT ?"
+APPEND = "INSERT INTO batches VALUES (?, ?, ?, ?)"
+READ = """
+SELECT offset, records FROM batches WHERE partition_id = ?1 AND offset >= (
+    SELECT max(offset) FROM batches WHERE partition_id = ?1 AND offset <= ?2) ORDER BY offset LIMIT ?3
+"""
+OLD_RECORDS = "SELECT offset, at_ms, value FROM records WHERE partition_id = ? ORDER BY offset"
+END = "SELECT offset + count FROM batches WHERE partition_id = ? ORDER BY offset DESC LIMIT 1"
+ROWS_PER_READ = 64
+"""So many at a time: a row may hold one record or ROW_RECORDS."""
+
+Times = Sequence[Milliseconds] | Milliseconds
+"""A time for each record, or one for all."""
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(tuple[list[int] | int, list[bytes]]).decode
+"""What a row holds: times and values."""
 
 
 @dataclass(slots=True)
 class Partition:
-    """What is kept in memory of one partition: the next offset, and who waits for it."""
+    """What is kept in memory of one partition: the next offset, the last records up to it, and who waits for more."""
 
     id: int
     keep_times: bool
     end: int
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    recent: list[LogRecord] = field(default_factory=list)
+    recent_bytes: int = 0
+
+    def extend(self, times: Times, values: Sequence[bytes]) -> None:
+        """Go on by records that are kept, and let everybody look again."""
+        each = repeat(times) if isinstance(times, int) else times
+        self.recent.extend(map(LogRecord, count(self.end), each, values))
+        self.end += len(values)
+        self.recent_bytes += sum(map(len, values))
+        if self.recent_bytes > RECENT_BYTES_MAX:
+            del self.recent[: (len(self.recent) + 1) >> 1]
+            self.recent_bytes = sum(len(record.value) for record in self.recent)
+        self.wake()
 
     def wake(self) -> None:
         """Let everybody look again."""
@@ -151,21 +190,31 @@ class SqliteLog:
         target = self.partition(topic, partition)
         if (at_ms is not None) != target.keep_times:
             raise LogError(f"topic {topic} {'needs' if target.keep_times else 'does not take'} times with its records")
-        times = at_ms if at_ms is not None else [self.now_ms()] * len(values)
-        if len(times) != len(values):
-            raise LogError(f"{len(values)} records came with {len(times)} times")
+        if at_ms is not None and len(at_ms) != len(values):
+            raise LogError(f"{len(values)} records came with {len(at_ms)} times")
+        times = self.now_ms() if at_ms is None else at_ms
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            with self.transaction() as database:
-                rows = zip(repeat(target.id), count(target.end), times, values, strict=False)
-                database.executemany(APPEND, rows)
+            self.insert(target, times, values)
         except LogError as error:
             done.set_exception(AppendFailed(f"{len(values)} records of {topic}/{partition} are not kept: {error}"))
             return done
-        target.end += len(values)
-        target.wake()
+        target.extend(times, values)
         done.set_result(None)
         return done
+
+    def insert(self, target: Partition, times: Times, values: Sequence[bytes]) -> None:
+        """Write the rows of one append: a single one is a transaction by itself. Raises LogError."""
+        with contextlib.ExitStack() as whole:
+            if len(values) > ROW_RECORDS:
+                whole.enter_context(self.transaction())
+            elif self.read_only:
+                raise LogError(f"{self.path} is open for reading only")
+            try:
+                for row in rows_of(target, times, values):
+                    self.database.execute(APPEND, row)
+            except sqlite3.Error as error:
+                raise LogError(f"{self.path} could not be written: {error}") from error
 
     async def read(self, topic: str, partition: int, offset: int, limit: int, wait_ms: int) -> list[LogRecord]:
         """Return what is there from `offset` on; wait for the first record at most `wait_ms`."""
@@ -177,7 +226,21 @@ class SqliteLog:
             await self.wait(source, min(left, POLL_SECONDS) if self.read_only else left)
         if source.end <= offset:
             return []
-        return list(map(LogRecord._make, self.select(READ, source.id, offset, limit)))
+        if source.recent and source.recent[0].offset <= offset:
+            start = offset - source.recent[0].offset
+            return source.recent[start : start + limit]
+        return self.stored(source, offset, limit)
+
+    def stored(self, source: Partition, offset: int, limit: int) -> list[LogRecord]:
+        """Return up to `limit` records from `offset` on, from the file."""
+        found: list[LogRecord] = []
+        for first, row in self.select(READ, source.id, offset, ROWS_PER_READ):
+            times, values = decode(row)
+            records = map(LogRecord, count(first), repeat(times) if isinstance(times, int) else times, values)
+            found += islice(records, max(0, offset - first), None)
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
     async def wait(self, source: Partition, seconds: float) -> None:
         """Wait for an append to a partition, at most so long."""
@@ -194,8 +257,8 @@ class SqliteLog:
     def end_of(self, source: Partition) -> int:
         """Next offset; a read-only log asks the file, to which another process appends."""
         if self.read_only:
-            ask = "SELECT max(offset) + 1 FROM records WHERE partition_id = ?"
-            source.end = self.select(ask, source.id)[0][0] or 0
+            found = self.select(END, source.id)
+            source.end = found[0][0] if found else 0
         return source.end
 
     async def end(self, topic: str, partition: int) -> int:
@@ -223,6 +286,14 @@ class SqliteLog:
         """Let another process write."""
         if self.lock is not None:
             self.lock.close()
+
+
+def rows_of(target: Partition, times: Times, values: Sequence[bytes]) -> Iterator[tuple[int, int, int, bytes]]:
+    """Rows that hold the records of one append."""
+    for start in range(0, len(values), ROW_RECORDS):
+        some = values[start : start + ROW_RECORDS]
+        at_ms = times if isinstance(times, int) else times[start : start + ROW_RECORDS]
+        yield target.id, target.end + start, len(some), encode((at_ms, some))
 
 
 def take_lock(path: Path) -> IO[bytes]:
@@ -263,8 +334,27 @@ def prepare(database: sqlite3.Connection, synchronous: str, *, read_only: bool) 
     if not read_only:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(f"PRAGMA synchronous = {synchronous}")
+        database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         if not tables:
             database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        elif version == 1:
+            upgrade(database)
+    elif tables and version == 1:
+        raise LogError("it has version 1: have this release open it for writing once")
+
+
+def upgrade(database: sqlite3.Connection) -> None:
+    """Bring a log of version 1, which had a row for each record, up to date: all of it or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    with database:
+        database.execute(BATCHES)
+        for (partition,) in database.execute("SELECT id FROM partitions").fetchall():
+            rows = database.execute(OLD_RECORDS, (partition,))
+            while some := rows.fetchmany(ROW_RECORDS):
+                offsets, times, values = zip(*some, strict=True)
+                database.execute(APPEND, (partition, offsets[0], len(some), encode((times, values))))
+        database.execute("DROP TABLE records")
+        database.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def refusal(path: Path, error: Exception) -> LogError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.core.log import AppendFailed, LogError
-from services.core.sqlite_log import VERSION, SqliteLog
+from services.core.sqlite_log import RECENT_BYTES_MAX, VERSION, SqliteLog
 from tests.log_contract import everything, numbered, values, written
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -161,6 +161,66 @@ def test_a_wrong_file_is_refused_and_left_as_it_is(tmp_path: Path, make: object,
     with pytest.raises(LogError, match=says):
         SqliteLog(path, read_only=read_only)
     assert path.read_bytes() == before
+
+
+VERSION_1 = """
+PRAGMA application_id = 1447642953;
+PRAGMA user_version = 1;
+CREATE TABLE topics (name TEXT PRIMARY KEY, partitions INTEGER NOT NULL, keep_times INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE partitions (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, UNIQUE (topic, partition));
+CREATE TABLE records (partition_id INTEGER, offset INTEGER, at_ms INTEGER NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (partition_id, offset)) WITHOUT ROWID;
+CREATE TABLE markers (machine TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO topics VALUES ('risk.inbox', 1, 0);
+INSERT INTO partitions (topic, partition) VALUES ('risk.inbox', 0);
+INSERT INTO markers VALUES ('risk/0', 7);
+"""
+
+
+async def test_a_log_of_the_first_version_is_taken_over_whole(tmp_path: Path) -> None:
+    path = tmp_path / "log.sqlite"
+    with sqlite3.connect(path) as database:
+        database.executescript(VERSION_1)
+        rows = [(1, number, 1_000 + number, value) for number, value in enumerate(numbered(1_203))]
+        database.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", rows)
+    database.close()
+    with pytest.raises(LogError, match="it has version 1: have this release open it for writing once"):
+        SqliteLog(path, read_only=True)
+    for _ in range(2):
+        log = SqliteLog(path, clock=lambda: 5_000)
+        assert [(one.offset, one.at_ms) for one in await log.read(TOPIC, 0, 1_198, 10, 0)][:5] == [
+            (number, 1_000 + number) for number in range(1_198, 1_203)
+        ]
+        assert await log.marker("risk/0") == 7
+        await written(log, TOPIC, [b"%d" % await log.end(TOPIC, 0)])
+        assert values(await everything(log, TOPIC)) == numbered(await log.end(TOPIC, 0))
+        await log.close()
+
+
+async def test_what_is_read_from_the_file_is_what_was_read_from_memory(tmp_path: Path) -> None:
+    writer = SqliteLog(tmp_path / "log.sqlite")
+    await writer.create({TOPIC: 1})
+    for size in (1, 499, 1_300, 2, 7):
+        await written(writer, TOPIC, numbered(size, await writer.end(TOPIC, 0)))
+    reader = SqliteLog(tmp_path / "log.sqlite", read_only=True)
+    for offset in (0, 1, 499, 500, 999, 1_000, 1_799, 1_800, 1_801, 1_808):
+        for limit in (1, 2, 500, 5_000):
+            remembered = await writer.read(TOPIC, 0, offset, limit, 0)
+            assert await reader.read(TOPIC, 0, offset, limit, 0) == remembered
+            assert values(remembered) == numbered(min(limit, 1_809 - offset), offset)
+    await reader.close()
+    await writer.close()
+
+
+async def test_what_is_kept_in_memory_is_bounded(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.sqlite")
+    await log.create({TOPIC: 1})
+    for number in range(12):
+        await written(log, TOPIC, [number.to_bytes(2, "big") * 300_000])
+    kept = log.partitions[TOPIC, 0].recent
+    assert 0 < sum(len(record.value) for record in kept) <= RECENT_BYTES_MAX
+    assert [value[:2] for value in values(await everything(log, TOPIC))] == [n.to_bytes(2, "big") for n in range(12)]
+    await log.close()
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
