@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TextIO
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -197,11 +197,13 @@ GAUGES: tuple[tuple[str, str, Any], ...] = (
 
 
 class MetricsServer:
-    """Serves a registry over HTTP from a thread of its own; `port` is the one it got."""
+    """Serves a registry, with memory and time of the process, over HTTP from a thread of its own; `port` is the one it got."""
 
     def __init__(self, address: str, registry: CollectorRegistry) -> None:
         """Listen at `host:port`; raises OSError when the port is taken."""
         host, port = check_address(address)
+        disable_created_metrics()
+        ProcessCollector(registry=registry)
         self.host = host
         self.server, self.thread = start_http_server(port, host, registry)
         self.port: int = self.server.server_port
