@@ -1,10 +1,25 @@
 """Premium, funding rate and the exact step: integers in, integers out."""
 
-from services.core.fixed import FRACTION_ONE, Amount, Fraction, Price, clamp, div_floor
+from services.core.fixed import FRACTION_ONE, Amount, Fraction, Price, clamp, div_ceil, div_floor
 
 EIGHT_HOURS_MS = 28_800_000
 DAMPING = 500_000_000
 """The interest term pulls the rate by at most 0.05 % per eight hours (F-2.2)."""
+IMPACT_MARGIN = 200
+"""Whole settlement units whose notional at the highest leverage is the least that impact prices look at (F-2.9)."""
+
+
+def impact_notional_min(initial_margin_fraction: Fraction, settlement_decimals: int) -> Amount:
+    """Least notional that impact prices may look at: with less, crumbs in the book would move the premium.
+
+        impact_notional = 200 / initial_margin_fraction
+
+    Units    settlement units
+    Rounds   up
+    Source   F-2.9
+    """
+    unit: int = 10**settlement_decimals
+    return div_ceil(IMPACT_MARGIN * unit * FRACTION_ONE, initial_margin_fraction)
 
 
 def premium(index_price: Price, impact_bid: Price, impact_ask: Price) -> Fraction:
@@ -19,6 +34,17 @@ def premium(index_price: Price, impact_bid: Price, impact_ask: Price) -> Fractio
     above = max(0, impact_bid - index_price) if impact_bid else 0
     below = max(0, index_price - impact_ask) if impact_ask else 0
     return div_floor((above - below) * FRACTION_ONE, index_price)
+
+
+def weighted_mean(weighted_sum: int, count: int) -> Fraction:
+    """Mean of `count` premiums of which the k-th weighs k; `weighted_sum` is their sum so weighted. 0 without any.
+
+        mean = sum(k * premium_k) / sum(k)
+
+    Rounds   down
+    Source   F-2.9
+    """
+    return div_floor(2 * weighted_sum, count * (count + 1)) if count else 0
 
 
 def funding_rate(mean_premium: Fraction, interest_rate: Fraction, interval_ms: int, rate_max: Fraction) -> Fraction:

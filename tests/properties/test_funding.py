@@ -1,14 +1,35 @@
 """Laws of funding: what is paid is received, exactly, and every shard pays on the positions of the same cut."""
 
+from fractions import Fraction as Exact
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core import messages as m
-from services.core.fixed import FRACTION_ONE, clamp
-from services.funding.funding_rate import DAMPING, EIGHT_HOURS_MS, funding_rate, funding_step, premium
-from services.funding.mark_price import average_basis, index_price, mark_price, smoothed_basis
-from tests.builders import BTC, Exchange, only
+from services.core.fixed import FRACTION_ONE, LATE_MS, clamp
+from services.funding.funding_rate import (
+    DAMPING,
+    EIGHT_HOURS_MS,
+    funding_rate,
+    funding_step,
+    premium,
+    weighted_mean,
+)
+from services.funding.mark_price import (
+    DECAY_ONE,
+    NO_BASIS,
+    PICOSECONDS,
+    SAMPLE_MS_MAX,
+    add_sample,
+    average_value,
+    decay,
+    mark_price,
+    mark_width,
+)
+from services.funding.sources import Seen, agreed_index, judge
+from tests.builders import ADMIN, BTC, USDC, Driven, Exchange, but, only
 from tests.properties.histories import PEOPLE, Action, Hour, histories, opened, play, seeds
 
 rates = st.integers(-(10**10), 10**10)
@@ -95,34 +116,138 @@ def test_premium_has_the_sign_of_the_book_over_the_index(index: int, low: int, h
     assert (told < 0) == (ask < index)
 
 
-@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=9), st.integers(1, 10**9), st.data())
-def test_one_source_alone_moves_no_index(prices: list[int], wrong: int, data: st.DataObject) -> None:
-    """With three sources or more, whatever one says, the index stays between the lowest and highest of the others."""
-    if len(prices) < 3:
-        assert index_price(prices) in prices
-        return
-    liar = data.draw(st.integers(0, len(prices) - 1))
-    others = [price for place, price in enumerate(prices) if place != liar]
-    index = index_price([*others, wrong])
-    assert min(others) <= index <= max(others)
+@given(st.lists(rates, min_size=1, max_size=50))
+def test_the_mean_premium_lies_among_the_premiums(premiums: list[int]) -> None:
+    mean = weighted_mean(sum(number * one for number, one in enumerate(premiums, 1)), len(premiums))
+    assert min(premiums) <= mean <= max(premiums)
 
 
-views = st.tuples(st.integers(10**4, 10**8), rates, st.integers(-(10**6), 10**6), st.integers(0, 10**8))
+honest = st.tuples(st.integers(10**4, 10**12), st.lists(st.integers(0, 5_000), min_size=2, max_size=8))
+
+
+@given(honest, st.integers(1, 10**14), st.integers(0, 8), st.sampled_from(["well", "frozen", "dead"]))
+def test_one_source_that_lies_never_moves_the_index_past_the_honest_ones(
+    sources: tuple[int, list[int]], lie: int, place: int, state: str
+) -> None:
+    """The honest agree within half a percent here, the guard allows one; they are at least two."""
+    base, offsets = sources
+    prices = [base + base * offset // 1_000_000 for offset in offsets]
+    seen = [Seen(price, 500, 500) for price in prices]
+    liar = {"well": Seen(lie, 500, 500), "frozen": Seen(lie, 500, 70_000), "dead": Seen(lie, 70_000, 70_000)}[state]
+    seen.insert(place % (len(seen) + 1), liar)
+    flaws = judge(seen, 60_000, FRACTION_ONE // 100)
+    index = agreed_index([one.price for one in seen], flaws, 2)
+    assert min(prices) <= index <= max(prices)
+
+
+views = st.tuples(st.integers(10**4, 10**8), *[st.integers(1, 10**9)] * 3)
 
 
 @given(views, st.integers(1, FRACTION_ONE - 1), st.integers(1, 1_000))
 def test_a_mark_stays_by_its_index_and_on_the_tick(view: tuple[int, int, int, int], band: int, tick: int) -> None:
-    index, funded, basis, last = view
-    mark = mark_price(index, funded, basis, last, band, tick)
-    width = index * band // (2 * FRACTION_ONE)
+    index, fair, by_basis, by_book = view
+    width = mark_width(index, band)
+    mark = mark_price(index, fair, by_basis, by_book, width, tick)
+    assert width == index * band // (2 * FRACTION_ONE)
     assert mark % tick == 0
     assert mark > 0
     assert mark <= max(tick, index + width)
     assert mark > index - width - tick
 
 
-@given(st.integers(-(10**6), 10**6), st.integers(-1_000, 1_000))
-def test_the_average_basis_arrives_at_a_constant_sample(basis_sum: int, sample: int) -> None:
-    for _ in range(1_000):
-        basis_sum = smoothed_basis(basis_sum, sample)
-    assert average_basis(basis_sum) == sample
+@given(views)
+def test_one_view_alone_never_moves_the_mark_past_the_other_two(view: tuple[int, int, int, int]) -> None:
+    index, one, other, wrong = view
+    for three in ((wrong, one, other), (one, wrong, other), (one, other, wrong)):
+        assert min(one, other) <= mark_price(index, *three, 10**12, 1) <= max(one, other)
+
+
+samples = st.lists(st.tuples(st.integers(-(10**9), 10**9), st.integers(0, 20_000)), max_size=60)
+
+
+@given(samples)
+def test_the_average_in_integers_is_the_exact_one_to_less_than_a_unit(history: list[tuple[int, int]]) -> None:
+    """However long it runs: what a division leaves is carried, so errors do not add up."""
+    average, total, weight = NO_BASIS, Exact(NO_BASIS.total), Exact(NO_BASIS.weight)
+    for sample, elapsed_ms in history:
+        average = add_sample(average, sample, elapsed_ms)
+        factor = Exact(decay(min(elapsed_ms, SAMPLE_MS_MAX)), DECAY_ONE)
+        gained = min(elapsed_ms, SAMPLE_MS_MAX) * PICOSECONDS
+        total, weight = total * factor + sample * gained, weight * factor + gained
+        assert abs(average.total - total) < 1
+        assert abs(average.weight - weight) < 1
+        assert abs(average_value(average) - total / weight) <= 1
+
+
+@given(samples, st.integers(-(10**6), 10**6))
+def test_the_average_lies_among_its_samples_and_arrives_at_a_constant_one(
+    history: list[tuple[int, int]], constant: int
+) -> None:
+    average = NO_BASIS
+    for sample, elapsed_ms in history:
+        average = add_sample(average, sample, elapsed_ms)
+    reach = [0, *(sample for sample, _ in history)]
+    assert min(reach) - 1 <= average_value(average) <= max(reach) + 1
+    for _ in range(1_500):
+        average = add_sample(average, constant, SAMPLE_MS_MAX)
+    assert average_value(average) in (constant - 1, constant)
+
+
+GUARDED = but(BTC, sources_min=2, dispersion_max=FRACTION_ONE // 100)
+
+
+def watched() -> Driven:
+    """Funding with a guarded market that two sources have marked."""
+    funding = Driven("funding")
+    funding.tell(m.AssetListed(USDC))
+    funding.tell(funding.commands.list_market(GUARDED))
+    for name in ("one", "two"):
+        funding.now_ms += 1_000
+        funding.tell(m.PriceObserved(name, "BTC_USD", 8_000 * 10**8, funding.now_ms))
+    return funding
+
+
+def state_but_time(funding: Driven) -> bytes:
+    state = funding.state
+    before, state.now_ms = state.now_ms, 0
+    told = msgspec.msgpack.encode(state)
+    state.now_ms = before
+    return told
+
+
+@given(
+    st.sampled_from(["one", "two"]),
+    st.integers(1, 2**61),
+    st.one_of(st.integers(0, 10**9), st.integers(-LATE_MS, -1).map(lambda late: late * 10)),
+)
+def test_prices_back_in_time_or_late_or_from_the_future_change_nothing(source: str, price: int, back_ms: int) -> None:
+    funding = watched()
+    last_ms = funding.state.sources["BTC_USD"][source].observed_ms
+    funding.tell(m.Tick())
+    before = state_but_time(funding)
+    observed_ms = last_ms - back_ms if back_ms >= 0 else funding.now_ms + LATE_MS - back_ms
+    assert funding.tell(m.PriceObserved(source, "BTC_USD", price, observed_ms)) == []
+    assert state_but_time(funding) == before
+
+
+@given(
+    steps=st.lists(st.integers(1, 90_000), min_size=1, max_size=30),
+    ahead_ms=st.integers(0, 600_000),
+    with_prices=st.booleans(),
+)
+def test_a_change_holds_from_its_time_on_whenever_timers_fire(
+    steps: list[int], ahead_ms: int, *, with_prices: bool
+) -> None:
+    """No record at or after its time meets the old parameters, none before it the new, and it is told once."""
+    funding = watched()
+    wider = but(GUARDED, band=2 * GUARDED.band)
+    effective_ms = funding.now_ms + ahead_ms
+    funding.tell(m.ChangeMarket(funding.commands.header(ADMIN), wider, effective_ms))
+    told = 0
+    for step in steps:
+        funding.now_ms += step
+        message = m.PriceObserved("one", "BTC_USD", 8_000 * 10**8 + step, funding.now_ms) if with_prices else m.Tick()
+        told += len(only(m.MarketChanged, funding.tell(message)))
+        due = funding.now_ms >= effective_ms
+        assert told == due
+        assert funding.state.markets[1] == (wider if due else GUARDED)

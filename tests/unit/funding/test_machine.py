@@ -8,6 +8,8 @@ from services.core import messages as m
 from services.core.commands import WINDOW_MAX_MS
 from services.core.fixed import FRACTION_ONE, LATE_MS
 from services.core.reasons import Reason
+from services.funding.mark_price import BASIS_MS, SAMPLE_MS_MAX, average_value
+from services.funding.sources import Flaw
 from tests.builders import ALICE, BTC, START_MS, USDC, Driven, but, only, reason_of, the
 
 HOUR_MS = 3_600_000
@@ -95,8 +97,8 @@ def test_a_window_is_checked(funding: Driven) -> None:
 
 
 def test_the_first_mark_opens_the_market(funding: Driven) -> None:
-    assert observe(funding) == [m.SettlementMarked(1, MARK), m.MarksUpdated([(1, MARK, MARK)])]
-    assert observe(funding, PRICE + 10**8) == [m.MarksUpdated([(1, MARK + 100, MARK + 100)])]
+    assert observe(funding) == [m.SettlementMarked(1, MARK), m.MarksUpdated([(1, MARK, MARK)], [0])]
+    assert observe(funding, PRICE + 10**8) == [m.MarksUpdated([(1, MARK + 100, MARK + 100)], [0])]
 
 
 def test_marks_come_at_most_once_per_interval_and_the_last_price_is_not_lost(funding: Driven) -> None:
@@ -134,9 +136,55 @@ def test_a_source_does_not_go_back_in_time(funding: Driven) -> None:
 def test_the_index_is_the_median_of_fresh_sources(funding: Driven) -> None:
     observe(funding)
     observe(funding, PRICE + 3 * 10**8, "two")
-    assert marked(observe(funding, PRICE * 9, "three")) == MARK + 300
+    assert marked(observe(funding, PRICE + 9 * 10**8, "three")) == MARK + 300
     funding.now_ms += BTC.price_stale_ms
     assert marked(observe(funding, PRICE + 10**8, "one", 0)) == MARK + 100
+
+
+def guarded() -> Driven:
+    """Funding with BTC listed that wants two sources within one percent."""
+    machine = Driven("funding")
+    machine.tell(m.AssetListed(USDC))
+    machine.tell(machine.commands.list_market(but(BTC, sources_min=2, dispersion_max=FRACTION_ONE // 100)))
+    return machine
+
+
+def flaws(funding: Driven) -> dict[str, int]:
+    return {name: source.flaw for name, source in funding.state.sources["BTC_USD"].items()}
+
+
+def test_too_few_sources_are_no_index() -> None:
+    funding = guarded()
+    assert only(m.MarksUpdated, observe(funding)) == []
+    assert marked(observe(funding, source="two")) == MARK
+
+
+def test_a_source_that_lies_is_left_out_and_said_so() -> None:
+    funding = guarded()
+    observe(funding, source="two")
+    observe(funding)
+    assert marked(observe(funding, PRICE * 2, "three")) == MARK
+    assert flaws(funding) == {"one": Flaw.NONE, "two": Flaw.NONE, "three": Flaw.FAR}
+    observe(funding)
+    assert marked(observe(funding, PRICE + 10**8, "three")) == MARK
+    assert flaws(funding)["three"] == Flaw.NONE
+
+
+def test_marks_stop_while_sources_disagree() -> None:
+    funding = guarded()
+    observe(funding, source="two")
+    observe(funding)
+    assert only(m.MarksUpdated, observe(funding, PRICE * 102 // 100, "two")) == []
+    assert marked(observe(funding, PRICE * 102 // 100)) == MARK * 102 // 100
+
+
+def test_a_source_that_froze_while_others_move_is_left_out() -> None:
+    funding = guarded()
+    for second in range(BTC.price_stale_ms // 1_000 + 2):
+        for name, move in (("one", second), ("two", second), ("stuck", 0)):
+            observe(funding, PRICE + move * 10**8, name, 0 if move else 1_000)
+    assert flaws(funding) == {"one": Flaw.NONE, "two": Flaw.NONE, "stuck": Flaw.FROZEN}
+    assert marked(observe(funding, PRICE + 70 * 10**8)) == MARK + 6_100
 
 
 def test_without_fresh_sources_there_is_no_mark(funding: Driven) -> None:
@@ -166,17 +214,36 @@ def test_a_market_with_more_decimals_than_prices(funding: Driven) -> None:
     assert (2, 8_000 * 10**10, 8_000 * 10**10) in the(m.MarksUpdated, observe(funding)).marks
 
 
-def test_a_step_pays_by_the_mean_premium(funding: Driven) -> None:
-    """Premium 0.2 % and 0.05 %, mean 0.125 %; less the damping 0.075 % per 8 h; a lot is 0.8 USDC: 7,500 units per hour."""
+def test_a_step_pays_by_the_weighted_mean_premium(funding: Driven) -> None:
+    """Premiums 0.2 %, 0.05 % and none weigh 1, 2 and 3, mean 0.05 %; interest is within 0.05 % of it: 0.01 % per 8 h.
+
+    Then 0.4 % four times: the mean is 0.4 %, less the damping 0.35 % per 8 h; a lot is 0.8 USDC.
+    """
     observe(funding)
-    for impact in (801_600, 800_400):
+    for impact in (801_600, 800_400, 0):
         funding.tell(sampled(impact, 810_000))
     observe(funding, after_ms=HOUR_MS - 2_000)
-    funding.tell(sampled(0, 0))
-    step = the(m.FundingStepped, funding.wait(1_000))
-    mean = FRACTION_ONE * 25 // 10_000 // 3
-    rate = (mean - 500_000_000) // 8
+    mean = FRACTION_ONE * 5 // 10_000
+    assert funding.state.funding[1].mean_premium == mean
+    rate = FRACTION_ONE // 10_000 // 8
+    (step,) = only(m.FundingStepped, funding.wait(1_000))
     assert step == m.FundingStepped(1, 1, rate * 80_000_000 // FRACTION_ONE, rate, START_MS + HOUR_MS)
+    for _ in range(4):
+        funding.tell(sampled(803_200, 810_000))
+    rate = FRACTION_ONE * 35 // 10_000 // 8
+    (step,) = only(m.FundingStepped, funding.wait(HOUR_MS))
+    assert (step.rate, step.payment_per_lot) == (rate, rate * 80_000_000 // FRACTION_ONE)
+
+
+def test_marks_carry_the_mean_premium(funding: Driven) -> None:
+    """The last interval's speaks for a new one until its first sample."""
+    observe(funding)
+    funding.tell(sampled(801_600, 810_000))
+    observe(funding, after_ms=HOUR_MS - 1_000)
+    premiums = [the(m.MarksUpdated, observe(funding)).premiums]
+    funding.tell(sampled(800_400, 810_000))
+    premiums.append(the(m.MarksUpdated, observe(funding)).premiums)
+    assert premiums == [[FRACTION_ONE // 500], [FRACTION_ONE // 2_000]]
 
 
 def test_after_an_outage_of_hours_one_step_is_paid(funding: Driven) -> None:
@@ -213,6 +280,15 @@ def test_late_samples_are_ignored(funding: Driven) -> None:
 
 def test_a_book_and_a_print_together_move_the_mark_within_half_the_band(funding: Driven) -> None:
     observe(funding)
-    for _ in range(300):
+    for _ in range(3_000):
+        funding.now_ms += 1_000
         funding.tell(sampled(890_000, 900_000, 895_000))
-    assert marked(observe(funding)) == 820_000
+    assert funding.state.funding[1].basis.total > 0
+    assert marked(observe(funding)) in range(819_900, 820_001)
+
+
+def test_a_mad_book_moves_the_basis_by_half_the_band_at_most(funding: Driven) -> None:
+    observe(funding)
+    funding.now_ms += 1_000
+    funding.tell(sampled(800_000, 99_000_000))
+    assert average_value(funding.state.funding[1].basis) <= 20_000 * SAMPLE_MS_MAX // BASIS_MS
