@@ -64,6 +64,11 @@ BTC = Market(
 """One unit of price times one of size is ten units of USDC: 1 BTC (100,000) at 8,000.00 (800,000) is 8,000 USDC."""
 COIN = 100_000
 """One whole BTC in units of size."""
+BITCOIN = Asset(2, "BTC", 8, 10**12)
+SPOT = msgspec.structs.replace(
+    BTC, id=2, symbol="BTC_USDC", kind=2, base_asset=2, base_decimals=8, maker_fee=0, taker_fee=FRACTION_ONE // 1_000
+)
+"""One unit of size is a thousand units of BTC."""
 DOLLAR = 100
 """One USDC in units of price."""
 
@@ -365,8 +370,10 @@ class Exchange:
         return self.state("risk", self.shard(who)).subaccounts[who.subaccount]
 
     def list(self, *markets: Market) -> None:
-        """List USDC and markets."""
+        """List USDC, BTC where it is traded, and markets."""
         self.do("settlement", self.commands.list_asset())
+        if any(market.is_spot for market in markets):
+            self.do("settlement", self.commands.list_asset(BITCOIN))
         for market in markets:
             self.do("funding", self.commands.list_market(market))
 
@@ -381,10 +388,12 @@ class Exchange:
         self.do("settlement", self.commands.deposit(who, dollars * USDC_UNIT))
 
 
-def trading(*people: tuple[Person, int], market: Market = BTC, founding: m.Genesis | None = None) -> Exchange:
-    """Exchange with one market at 8,000.00, warmed up, and people with so many dollars."""
+def trading(
+    *people: tuple[Person, int], market: Market = BTC, founding: m.Genesis | None = None, spot: Market | None = None
+) -> Exchange:
+    """Exchange with one market at 8,000.00 and perhaps its spot market, warmed up, and people with so many dollars."""
     exchange = Exchange(founding)
-    exchange.list(market)
+    exchange.list(*(each for each in (market, spot) if each is not None))
     for _ in range(3):
         exchange.observe(8_000)
     for who, dollars in people:

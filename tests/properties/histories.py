@@ -7,9 +7,23 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from services.core import messages as m
-from services.core.messages import TimeInForce
+from services.core.messages import SelfTrade, TimeInForce
 from services.risk.state import health
-from tests.builders import ALICE, BOB, BTC, CAROL, DAVE, DOLLAR, USDC_UNIT, Exchange, Person, genesis, person, trading
+from tests.builders import (
+    ALICE,
+    BOB,
+    BTC,
+    CAROL,
+    DAVE,
+    DOLLAR,
+    SPOT,
+    USDC_UNIT,
+    Exchange,
+    Person,
+    genesis,
+    person,
+    trading,
+)
 
 PEOPLE = (ALICE, BOB, CAROL, DAVE)
 DEEP = person("deep pocket")
@@ -17,7 +31,7 @@ DEEP = person("deep pocket")
 
 @dataclass(frozen=True)
 class Order:
-    """Place an order, so many ticks from 8,000; None is a market order."""
+    """Place an order, so many ticks from 8,000; None is a market order. It may end after some milliseconds."""
 
     who: Person
     side: int
@@ -25,6 +39,9 @@ class Order:
     ticks: int | None
     tif: int
     reduce_only: bool
+    market: int = 1
+    self_trade: int = SelfTrade.REJECT_TAKER
+    lasts_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,41 @@ class Cancel:
 
     who: Person
     index: int
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Give one of a person's open orders another price and size."""
+
+    who: Person
+    index: int
+    lots: int
+    ticks: int
+
+
+@dataclass(frozen=True)
+class CancelAll:
+    """Cancel all orders of a person, in one market or in all (0)."""
+
+    who: Person
+    market: int
+
+
+@dataclass(frozen=True)
+class Quotes:
+    """Set quotes: (client id, side, ticks, lots), 0 lots to withdraw; a client id keeps its side."""
+
+    who: Person
+    market: int
+    rows: tuple[tuple[int, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Move:
+    """Move money to another subaccount and, the next time, back."""
+
+    who: Person
+    dollars: int
 
 
 @dataclass(frozen=True)
@@ -55,32 +107,65 @@ class Hour:
     """Time passes to the next funding step."""
 
 
-Action = Order | Cancel | Observe | Transfer | Hour
-KINDS = {"order": 12, "cancel": 2, "observe": 2, "transfer": 1, "hour": 1}
+Action = Order | Cancel | Replace | CancelAll | Quotes | Move | Observe | Transfer | Hour
+KINDS = {
+    "order": 12,
+    "cancel": 2,
+    "replace": 3,
+    "cancel_all": 1,
+    "quotes": 3,
+    "move": 1,
+    "observe": 2,
+    "transfer": 1,
+    "hour": 1,
+}
 TICKS = (-3_000, -301, -100, -1, 0, 0, 1, 100, 301, 3_000)
 seeds = st.integers(0, 2**32)
 
 
 def an_order(chance: random.Random) -> Order:
     """Return an order near the price, half of them of a few sizes so that fills are whole and positions meet orders."""
-    reduce_only = chance.random() < 0.25
-    tif = TimeInForce.IOC if reduce_only else chance.choice([*[TimeInForce.GTC] * 4, *TimeInForce])
-    ticks = None if tif == TimeInForce.IOC and chance.random() < 0.5 else chance.choice(TICKS)
+    market = chance.choice([1, 1, 1, 2])
+    reduce_only = market == 1 and chance.random() < 0.25
+    tif = chance.choice([*[TimeInForce.GTC] * 4, *TimeInForce])
+    at_once = tif in (TimeInForce.IOC, TimeInForce.FOK)
+    ticks = None if at_once and chance.random() < 0.5 else chance.choice(TICKS)
     lots = chance.choice([chance.randint(1, 20), chance.randint(1, 9_000), 5_000, 10_000, 20_000])
-    return Order(chance.choice(PEOPLE), chance.choice([1, -1]), lots, ticks, tif, reduce_only)
+    lasts_ms = 0 if at_once or chance.random() < 0.8 else chance.randint(1, 3_000)
+    self_trade = chance.choice([*[SelfTrade.REJECT_TAKER] * 2, *SelfTrade])
+    who = chance.choice(PEOPLE)
+    return Order(who, chance.choice([1, -1]), lots, ticks, tif, reduce_only, market, self_trade, lasts_ms)
+
+
+def some_quotes(chance: random.Random) -> Quotes:
+    """Return a few quotes on both sides, some withdrawn; odd client ids buy."""
+    ids = chance.sample(range(1, 7), chance.randint(1, 4))
+    rows = tuple(
+        (1_000 + one, 1 if one % 2 else -1, chance.choice(TICKS), chance.choice([0, 10, 500, 5_000])) for one in ids
+    )
+    return Quotes(chance.choice(PEOPLE), chance.choice([1, 1, 2]), rows)
 
 
 def an_action(chance: random.Random, kinds: dict[str, int]) -> Action:
     """Return an action of one of the kinds, by weight."""
+    who = chance.choice(PEOPLE)
     match chance.choices(list(kinds), list(kinds.values()))[0]:
         case "order":
             return an_order(chance)
         case "cancel":
-            return Cancel(chance.choice(PEOPLE), chance.randrange(4))
+            return Cancel(who, chance.randrange(4))
+        case "replace":
+            return Replace(who, chance.randrange(4), chance.choice([10, 5_000, 10_000, 20_000]), chance.choice(TICKS))
+        case "cancel_all":
+            return CancelAll(who, chance.choice([0, 1, 2]))
+        case "quotes":
+            return some_quotes(chance)
+        case "move":
+            return Move(who, chance.choice([1, 200]))
         case "observe":
             return Observe(chance.randint(7_800, 8_200))
         case "transfer":
-            return Transfer(chance.choice(PEOPLE), chance.choice([-1_200, -300, -1, 100, 800]))
+            return Transfer(who, chance.choice([-1_200, -300, -1, 100, 800]))
         case _:
             return Hour()
 
@@ -97,34 +182,84 @@ def histories(*kinds: str, length: int = 100) -> st.SearchStrategy[list[Action]]
 
 
 def opened(dollars: int = 1_000, *, deep: bool = False, **partitions: int) -> Exchange:
-    """Exchange with the people and their money; with a deep pocket whose orders may fill the book."""
+    """Exchange with the people, their money and a coin each; with a deep pocket whose orders may fill the book."""
     crowd = [(who, dollars) for who in PEOPLE]
-    return trading(*crowd, *([(DEEP, 900_000)] if deep else []), founding=genesis(**partitions))
+    rich = [(DEEP, 900_000)] if deep else []
+    exchange = trading(*crowd, *rich, spot=SPOT, founding=genesis(**partitions))
+    for who in PEOPLE:
+        exchange.do("settlement", exchange.commands.deposit(who, 10**8, asset=2))
+    return exchange
+
+
+def price_at(ticks: int) -> int:
+    """Price so many ticks from 8,000."""
+    return 8_000 * DOLLAR + ticks * BTC.tick
+
+
+def open_orders(exchange: Exchange, who: Person) -> list[tuple[int, int]]:
+    """(market, order id) of a person's orders that matching has answered."""
+    return [
+        (exposure.market, order.order_id)
+        for exposure in exchange.subaccount(who).exposures.values()
+        for order in exposure.orders.values()
+        if order.order_id
+    ]
+
+
+def chosen_order(exchange: Exchange, who: Person, index: int) -> tuple[int, int]:
+    """One of a person's open orders, or one that is not."""
+    resting = open_orders(exchange, who)
+    return resting[index % len(resting)] if resting else (1, 1)
 
 
 def tell(exchange: Exchange, action: Action) -> None:
     """Append what an action is; nothing is delivered yet."""
-    commands = exchange.commands
     match action:
-        case Order(who, side, lots, ticks, tif, reduce_only):
-            price = 0 if ticks is None else 8_000 * DOLLAR + ticks * BTC.tick
-            message: m.Message = commands.place(who, side, lots * BTC.lot, price, tif=tif, reduce_only=reduce_only)
-            exchange.tell("risk", message, exchange.shard(who))
-        case Cancel(who, index):
-            exposure = exchange.subaccount(who).exposures.get(1)
-            resting = [order for order in exposure.orders.values() if order.order_id] if exposure else []
-            order_id = resting[index % len(resting)].order_id if resting else 1
-            exchange.tell("risk", commands.cancel(who, order_id), exchange.shard(who))
         case Observe(dollars):
             exchange.now_ms += 1_000
             exchange.tell("funding", m.PriceObserved("one", "BTC_USD", dollars * 10**8, exchange.now_ms))
         case Transfer(who, dollars) if dollars > 0:
-            exchange.tell("settlement", commands.deposit(who, dollars * USDC_UNIT))
-        case Transfer(who, dollars):
-            exchange.tell("risk", commands.withdraw(who, -dollars * USDC_UNIT), exchange.shard(who))
+            exchange.tell("settlement", exchange.commands.deposit(who, dollars * USDC_UNIT))
         case Hour():
             exchange.now_ms += 3_600_000 - exchange.now_ms % 3_600_000
             exchange.tell("funding", m.PriceObserved("one", "BTC_USD", 8_000 * 10**8, exchange.now_ms))
+        case _:
+            exchange.tell("risk", command_of(exchange, action), exchange.shard(action.who))
+
+
+def command_of(exchange: Exchange, action: Action) -> m.Message:
+    """Build the command that a person sends to risk."""
+    commands = exchange.commands
+    match action:
+        case Order(who, side, lots, ticks, tif, reduce_only, market, self_trade, lasts_ms):
+            return commands.place(
+                who,
+                side,
+                lots * BTC.lot,
+                0 if ticks is None else price_at(ticks),
+                tif=tif,
+                reduce_only=reduce_only,
+                market=market,
+                self_trade=self_trade,
+                expires_ms=exchange.now_ms + lasts_ms if lasts_ms else 0,
+            )
+        case Cancel(who, index):
+            market, order_id = chosen_order(exchange, who, index)
+            return commands.cancel(who, order_id, market=market)
+        case Replace(who, index, lots, ticks):
+            market, order_id = chosen_order(exchange, who, index)
+            return commands.replace(who, price_at(ticks), lots * BTC.lot, order_id, market=market)
+        case CancelAll(who, market):
+            return commands.cancel_all(who, market)
+        case Quotes(who, market, rows):
+            quotes = [(one, side, price_at(ticks) if lots else 0, lots * BTC.lot) for one, side, ticks, lots in rows]
+            return commands.quote(who, *quotes, market=market)
+        case Move(who, dollars):
+            return commands.transfer(who, dollars * USDC_UNIT)
+        case Transfer(who, dollars):
+            return commands.withdraw(who, -dollars * USDC_UNIT)
+        case _:
+            raise AssertionError(action)
 
 
 Look = Callable[[tuple[str, int]], None]

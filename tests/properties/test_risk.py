@@ -1,5 +1,6 @@
 """Laws of risk, driven with matching and the other machines; every record is followed by each machine's own invariants."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -7,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core import messages as m
+from services.core.markets import Market
 from services.core.messages import OrderKind
 from services.risk.liquidation import is_liquidatable
 from services.risk.margin import order_hold
-from services.risk.state import Health, Subaccount, health
-from tests.builders import BTC, USDC_UNIT, Exchange, only
+from services.risk.state import Health, OpenOrder, Subaccount, health
+from tests.builders import BTC, SPOT, USDC_UNIT, Exchange, only
 from tests.properties.histories import (
     DEEP,
     PEOPLE,
@@ -25,6 +27,7 @@ from tests.properties.histories import (
 )
 
 Scenario = tuple[list[Action], list[int], int, int]
+MARKETS = {market.id: market for market in (BTC, SPOT)}
 shards = pytest.mark.parametrize("count", [1, 4])
 
 
@@ -41,18 +44,30 @@ def test_holds_equal_what_open_orders_need(count: int, history: list[Action], se
 
     def look(_inbox: tuple[str, int]) -> None:
         for subaccount in subaccounts(exchange):
-            needed = 0
+            needed = {1: 0, 2: 0}
             for exposure in subaccount.exposures.values():
+                market = MARKETS[exposure.market]
                 for order in exposure.orders.values():
-                    if order.kind == OrderKind.CLIENT:
-                        needed += order_hold(BTC, order.side, order.price, order.remaining, order.mark_price_held)
-            assert subaccount.holds.get(1, 0) == needed
+                    needed[2 if market.is_spot and order.side < 0 else 1] += worst_hold(market, order)
+            assert {asset: subaccount.holds.get(asset, 0) for asset in needed} == needed
 
     play(exchange, history, seed, look)
+    books = exchange.state("matching").trading
     for subaccount in subaccounts(exchange):
-        open_orders = sum(len(exposure.orders) for exposure in subaccount.exposures.values())
-        resting = exchange.state("matching").trading[1].book.by_subaccount.get(subaccount.id, {})
-        assert open_orders == len(resting)
+        for market, exposure in subaccount.exposures.items():
+            resting = [order for order in books[market].book.orders.values() if order.subaccount == subaccount.id]
+            assert sorted(order.ref for order in resting) == sorted(exposure.orders)
+            for order in resting:
+                mine = exposure.orders[order.ref]
+                assert (mine.price, mine.remaining, mine.pending) == (order.price, order.remaining, [])
+
+
+def worst_hold(market: Market, order: OpenOrder) -> int:
+    """The largest hold among an order's terms and those on their way."""
+    if order.kind == OrderKind.LIQUIDATION:
+        return 0
+    terms = [(order.price, order.remaining), *((one.price, max(0, one.size - order.filled)) for one in order.pending)]
+    return max(order_hold(market, order.side, price, size, order.mark_price_held) for price, size in terms)
 
 
 @shards
@@ -62,25 +77,27 @@ def test_books_sum_to_zero_over_all_machines_when_nothing_is_in_flight(
 ) -> None:
     exchange = opened(risk=count)
     play(exchange, history, seed)
-    clearing: dict[int, int] = {}
-    transit = 0
+    clearing: Counter[tuple[int, int]] = Counter()
+    transit: Counter[int] = Counter()
     for topic, partition in exchange.machines:
         if topic == "risk.inbox":
             house = exchange.state("risk", partition).house
-            for asset, amount in house.get(m.Book.CLEARING, {}).get(0, {}).get(1, {}).items():
-                clearing[asset] = clearing.get(asset, 0) + amount
-            transit += sum(markets[0].get(1, 0) for markets in house.get(m.Book.TRANSIT, {}).values())
+            for market, assets in house.get(m.Book.CLEARING, {}).get(0, {}).items():
+                clearing.update({(market, asset): amount for asset, amount in assets.items()})
+            for markets in house.get(m.Book.TRANSIT, {}).values():
+                transit.update(markets[0])
     for service in ("settlement", "insurance_fund"):
-        transit += sum(books.get(1, 0) for books in exchange.state(service).transit.values())
+        for books in exchange.state(service).transit.values():
+            transit.update(books)
     assert not any(clearing.values())
-    assert transit == 0
+    assert not any(transit.values())
 
 
-@given(history=histories("order", "cancel"), seed=seeds)
+@given(history=histories("order", "cancel", "replace", "quotes", "cancel_all"), seed=seeds)
 def test_nobody_opens_below_initial_margin(history: list[Action], seed: int) -> None:
     """While marks stand still no fill lowers what an account has beyond margin and holds, and nobody is admitted below zero.
 
-    But for one unit per fill: a fee is rounded up at each, its hold once.
+    But for one unit per fill: what is charged and what is held for the rest are each rounded up.
     """
     exchange = opened()
     before = {who: slack(exchange, who) for who in PEOPLE}
@@ -88,6 +105,7 @@ def test_nobody_opens_below_initial_margin(history: list[Action], seed: int) -> 
     def look(inbox: tuple[str, int]) -> None:
         said = exchange.machines[inbox].engine.said
         admitted = {event.subaccount for event in only(m.OrderAdmitted, said) if event.adds_risk}
+        admitted |= {event.subaccount for event in only(m.QuotesAdmitted, said) if event.quotes[0][4]}
         filled = [event.subaccount for event in only(m.FillBooked, said)]
         for who in PEOPLE:
             now = slack(exchange, who)
@@ -159,7 +177,8 @@ def test_liquidation_never_increases_or_flips(scenario: Scenario, seed: int) -> 
     for _ in crash(exchange, scenario, seed):
         events = exchange.said[seen:]
         seen = len(exchange.said)
-        for fill, changed in zip(only(m.FillBooked, events), only(m.PositionChanged, events), strict=True):
+        fills = [fill for fill in only(m.FillBooked, events) if fill.market == BTC.id]
+        for fill, changed in zip(fills, only(m.PositionChanged, events), strict=True):
             before = sizes.get(fill.subaccount, 0)
             if fill.kind == OrderKind.LIQUIDATION:
                 assert abs(changed.size) < abs(before)

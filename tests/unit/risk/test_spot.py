@@ -3,24 +3,18 @@
 import pytest
 
 from services.core import messages as m
-from services.core.markets import Asset
 from services.core.reasons import Reason
-from tests.builders import ALICE, BOB, BTC, COIN, DOLLAR, USDC_UNIT, Driven, but, only, reason_of, the
+from tests.builders import ALICE, BITCOIN, BOB, COIN, DOLLAR, SPOT, USDC_UNIT, Driven, only, reason_of, the
 
 MARK = 8_000 * DOLLAR
 USD = USDC_UNIT
 WHO = ALICE.subaccount
-COINS = Asset(2, "BTC", 8)
-SPOT = but(
-    BTC, id=2, symbol="BTC_USDC", kind=2, base_asset=2, base_decimals=8, position_max=100_000_000, maker_fee=0,
-    taker_fee=10**9,
-)  # fmt: skip
 
 
 @pytest.fixture
 def spot(risk: Driven) -> Driven:
     """Risk with a spot market at 8,000.00 beside the perpetual, fee 0.1 %."""
-    risk.tell(m.AssetListed(COINS))
+    risk.tell(m.AssetListed(BITCOIN))
     risk.tell(m.MarketListed(SPOT))
     risk.tell(m.SettlementMarked(2, MARK))
     return risk
