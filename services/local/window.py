@@ -129,13 +129,13 @@ class Window:
 
     async def trades(self, symbol: str) -> None:
         """Note trades of a market."""
-        async for trade in self.vigil.watch_trades(symbol):
+        async for trade in self.vigil.follow_trades(symbol):
             self.seen.markets[symbol].see_trade(trade)
             self.seen.last_trades.appendleft(trade)
 
     async def liquidations(self) -> None:
         """Note liquidations as they begin and end."""
-        async for record in self.vigil.watch_liquidations():
+        async for record in self.vigil.follow_liquidations():
             self.seen.liquidations += record.HasField("liquidation_started")
             self.seen.last_liquidations.appendleft(told(record))
 

@@ -33,6 +33,7 @@ ARBITRAGEUR_EACH = 8
 WAIT_SECONDS = 1.0
 LOOK_SECONDS = 0.2
 REPORT_SECONDS = 60.0
+LEASE_MS = 10_000
 TOGETHER = 20
 """Participants that open their accounts at the same time."""
 
@@ -104,7 +105,9 @@ class Crowd:
             await asyncio.gather(*(one.turn(self.view) for one in self.participants))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Let everybody act at its own pace, in real time, until `stop`."""
+        """Let everybody act at its own pace, in real time, until `stop`; the orders of one that is gone are cancelled by its lease."""
+        for one in self.participants:
+            one.lease_ms = LEASE_MS
         tasks = [asyncio.create_task(self.pace(one)) for one in self.participants]
         tasks += [asyncio.create_task(self.watch()), asyncio.create_task(self.report())]
         stopping = asyncio.create_task(stop.wait())

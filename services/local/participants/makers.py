@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from services.client.views import AccountView, plain
+from services.client.commands import BUY, SELL, Side, mass_quote_command, quote
+from services.client.views import AccountView
 from services.core.fixed import Milliseconds
-from services.local.participants.participant import BUY, SELL, Participant, Side
+from services.local.participants.participant import Participant
 from services.local.participants.view import BASIS_POINT, NOTHING, MarketView, View
 from vigil.v1 import trading_pb2 as pb
 
@@ -68,7 +69,7 @@ class Maker(Participant):
         quotes = [
             self.quote(market, middle, inventory, number, side) for number in range(len(LEVELS)) for side in (BUY, SELL)
         ]
-        return [pb.Command(mass_quote=pb.MassQuote(symbol=market.symbol, quotes=quotes))]
+        return [mass_quote_command(market.symbol, quotes)]
 
     def is_good(self, market: MarketView, middle: Decimal, inventory: Decimal) -> bool:
         """Whether the quotes that stand may stay."""
@@ -89,7 +90,7 @@ class Maker(Participant):
         if share * -sign >= 1:
             size = NOTHING
         price = market.price(middle * (1 + away * BASIS_POINT))
-        return pb.Quote(client_id=number * 2 + side, side=side, price=plain(price), size=plain(size))
+        return quote(number * 2 + side, side, price, size)
 
 
 def own_base(market: MarketView) -> Decimal:

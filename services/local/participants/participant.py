@@ -4,23 +4,18 @@ from collections.abc import Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from random import Random
-from typing import TypeAlias
 
 import structlog
 
 from services.client import ClientError, Outcome, Result, SigningKey, Vigil
+from services.client.commands import BUY, SELL, order_command
 from services.client.views import AccountView
-from services.client.vigil import order_command
 from services.core.fixed import Milliseconds
 from services.local.participants.view import NOTHING, MarketView, View
-from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
 WINDOW_MS = 60_000
 TIME_AGE_S = 0.05
-Side: TypeAlias = "common_pb2.Side.ValueType"
-BUY = common_pb2.SIDE_BID
-SELL = common_pb2.SIDE_ASK
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +26,9 @@ class Participant:
     deposit = Decimal(20_000)
     deposits = 1
     every_ms = 10_000
+
+    lease_ms = 0
+    """With a lease its orders are cancelled when it is gone: not where the venue's time is faster than real time."""
 
     def __init__(self, address: str, name: str, seed: int, rate: float = 1.0) -> None:
         """Connects when it first acts; name and seed give the key, `rate` says how many times as often it acts."""
@@ -71,10 +69,16 @@ class Participant:
         try:
             commands = await self.decide(view, await self.vigil.account())
             if commands:
+                await self.keep_stream()
                 self.count(await self.vigil.submit(commands))
         except ClientError as error:
             self.refused += 1
             log.debug("participant_refused", name=self.name, error=str(error))
+
+    async def keep_stream(self) -> None:
+        """Begin the Trade stream at first, and anew when the venue ended it for good; raises ClientError."""
+        if self.vigil.stream is None or self.vigil.stream.over is not None:
+            await self.vigil.begin_stream(self.lease_ms)
 
     def count(self, results: Sequence[Result]) -> None:
         """Count what became of commands."""

@@ -5,11 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import typer
 
 from services.core.messages import Book
 from services.core.process import CannotStart
-from services.local.commands import duration_ms, time_ms
 from services.local.run import Options, Run, Setup, keep_setup, open_prices, started, summary
 from services.local.single_process import Addresses
 from services.local.venue import MARKETS_FILE
@@ -89,16 +87,3 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_prices_that_cannot_be_played_are_said(setup: Setup) -> None:
     with pytest.raises(CannotStart, match="prices"):
         open_prices(setup)
-
-
-def test_durations_and_times() -> None:
-    assert [duration_ms(text) for text in ("90", "90s", "30m", "2h", "1d")] == [
-        *(90_000, 90_000, 1_800_000, 7_200_000, 86_400_000),
-    ]
-    assert time_ms("2020-03-12T10:40") == BEGIN_MS
-
-
-@pytest.mark.parametrize("text", ["", "0", "5x", "-3m", "1.5h"])
-def test_bad_durations_are_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="write it as"):
-        duration_ms(text)
