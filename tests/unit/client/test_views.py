@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from services.client.commands import cancel_command, order_command
 from services.client.views import exact, plain
-from services.client.commands import cancel_command, order_command, replace_command
 from vigil.v1 import common_pb2
 
 SENT = [
