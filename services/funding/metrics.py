@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from services.core.fixed import FRACTION_ONE, INDEX_DECIMALS, div_floor
+from services.core.markets import Market
 from services.core.metrics import Family, Metrics, Reading
 from services.funding.mark_price import index_price
-from services.funding.state import State
+from services.funding.sources import Flaw
+from services.funding.state import MarketFunding, State
 
 FRACTION_DECIMALS = len(str(FRACTION_ONE)) - 1
 INDEX = Family("vigil_index_price", "Median of the sources", ("market",))
@@ -17,25 +19,35 @@ SOURCE_PRICE = Family("vigil_source_price", "Last price of a source", ("index", 
 SOURCE_AGE = Family("vigil_source_age_seconds", "Log time since a source observed its last price", ("index", "source"))
 SOURCES_FRESH = Family("vigil_sources_fresh", "Sources whose price is fresh enough for marks", ("index",))
 DISPERSION = Family("vigil_source_dispersion_ratio", "Highest minus lowest fresh price, over their median", ("index",))
-FAMILIES = (INDEX, MARK, MARK_AGE, RATE, STEPS, SOURCE_PRICE, SOURCE_AGE, SOURCES_FRESH, DISPERSION)
+FLAW = Family("vigil_source_flaw", "1 for why the last index left a source out", ("index", "source", "flaw"))
+FAMILIES = (INDEX, MARK, MARK_AGE, RATE, STEPS, SOURCE_PRICE, SOURCE_AGE, SOURCES_FRESH, DISPERSION, FLAW)
+FLAWS = tuple(flaw for flaw in Flaw if flaw is not Flaw.NONE)
 
 
 def measure(state: State) -> Iterator[Reading | None]:
     """Look at every market and every source."""
     for market_id, funding in state.funding.items():
-        market = state.markets[market_id]
-        label = (market.symbol,)
-        yield Reading(STEPS, label, funding.steps)
-        yield Reading(RATE, label, funding.rate, FRACTION_DECIMALS)
-        if funding.marked_ms:
-            yield Reading(INDEX, label, funding.index_price, market.price_decimals)
-            yield Reading(MARK, label, funding.mark_price, market.price_decimals)
-            yield Reading(MARK_AGE, label, state.now_ms - funding.marked_ms, 3)
+        if not funding.delisted:
+            yield from market_readings(state, state.markets[market_id], funding)
     for index, sources in state.sources.items():
         for name, source in sources.items():
             yield Reading(SOURCE_PRICE, (index, name), source.price, INDEX_DECIMALS)
             yield Reading(SOURCE_AGE, (index, name), state.now_ms - source.observed_ms, 3)
+            for flaw in FLAWS:
+                yield Reading(FLAW, (index, name, flaw.name), int(source.flaw == flaw))
         yield from index_readings(state, index)
+
+
+def market_readings(state: State, market: Market, funding: MarketFunding) -> Iterator[Reading]:
+    """Readings of a market that has not ended; a spot market pays no funding."""
+    label = (market.symbol,)
+    if not market.is_spot:
+        yield Reading(STEPS, label, funding.steps)
+        yield Reading(RATE, label, funding.rate, FRACTION_DECIMALS)
+    if funding.marked_ms:
+        yield Reading(INDEX, label, funding.index_price, market.price_decimals)
+        yield Reading(MARK, label, funding.mark_price, market.price_decimals)
+        yield Reading(MARK_AGE, label, state.now_ms - funding.marked_ms, 3)
 
 
 def index_readings(state: State, index: str) -> Iterator[Reading]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from services.core.messages import MarketState
 from services.core.metrics import Family, Metrics, Reading
 from services.matching.state import State
 
@@ -12,7 +13,8 @@ BEST_ASK = Family("vigil_best_ask", "Lowest price asked; no sample while nobody 
 ORDERS = Family("vigil_orders", "Orders that reached the market, ever", ("market",), "counter")
 TRADES = Family("vigil_trades", "Trades of the market, ever", ("market",), "counter")
 MARK_SEEN_AGE = Family("vigil_mark_seen_age_seconds", "Age of the mark that the band rests on", ("market",))
-FAMILIES = (OPEN_INTEREST, ORDERS_OPEN, BEST_BID, BEST_ASK, ORDERS, TRADES, MARK_SEEN_AGE)
+STATE = Family("vigil_market_state", "1 for the state that the market is in", ("market", "state"))
+FAMILIES = (OPEN_INTEREST, ORDERS_OPEN, BEST_BID, BEST_ASK, ORDERS, TRADES, MARK_SEEN_AGE, STATE)
 
 
 def measure(state: State) -> Iterator[Reading | None]:
@@ -27,7 +29,9 @@ def measure(state: State) -> Iterator[Reading | None]:
         for family, price in ((BEST_BID, trading.book.bids.best()), (BEST_ASK, trading.book.asks.best())):
             if price:
                 yield Reading(family, label, price, market.price_decimals)
-        if trading.mark_seen_ms:
+        for one in MarketState:
+            yield Reading(STATE, (market.symbol, one.name), int(trading.state == one))
+        if trading.mark_seen_ms and trading.state != MarketState.DELISTED:
             yield Reading(MARK_SEEN_AGE, label, state.now_ms - trading.mark_seen_ms, 3)
 
 
