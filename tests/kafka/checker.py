@@ -31,6 +31,11 @@ SNAPSHOTS_CHECKED = 3
 NO_RESULTS = (
     Reason.UNKNOWN_KEY,
     Reason.KEY_OF_ANOTHER_ACCOUNT,
+    Reason.UNAUTHORIZED,
+    Reason.KEY_EXPIRED,
+    Reason.KEY_REVOKED,
+    Reason.SECOND_SIGNATURE_MISSING,
+    Reason.TOO_MANY_REQUESTS,
     Reason.WINDOW_TOO_LONG,
     Reason.OUTSIDE_WINDOW,
     Reason.INVALID_SUBACCOUNT,
@@ -75,6 +80,7 @@ class Verdict:
     effects: Counter[tuple[AccountId, str]] = field(default_factory=Counter)
     funding: Counter[tuple[int, int]] = field(default_factory=Counter)
     admitted: dict[tuple[int, int], int] = field(default_factory=dict)
+    resized: dict[tuple[int, int], int] = field(default_factory=dict)
     done: Counter[tuple[int, int]] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
 
@@ -230,6 +236,12 @@ class Checker:
                 self.verdict.done[message.subaccount, message.ref] += abs(message.size)
             case m.OrderCancelled():
                 self.verdict.done[message.subaccount, message.ref] += message.remaining
+            case m.OrderReplaced() | m.OrderReduced():
+                self.verdict.resized[message.subaccount, message.ref] = message.size
+            case m.QuotesAnswered():
+                for ref, _order_id, _price, remaining, _reason, _limit in message.quotes:
+                    key = (message.subaccount, ref)
+                    self.verdict.resized[key] = self.verdict.done[key] + remaining
             case _:
                 pass
 
@@ -255,17 +267,18 @@ class Checker:
     def judge_sizes(self) -> None:
         """Sizes of a market sum to zero, counting what is in flight."""
         sizes: Counter[int] = Counter()
+        markets = self.states("risk")[0].markets
         for state in self.states("risk"):
             for subaccount in state.subaccounts.values():
                 for exposure in subaccount.exposures.values():
                     sizes[exposure.market] += exposure.size
         for _, _, message in self.in_flight():
-            if isinstance(message, m.OrderFilled):
+            if isinstance(message, m.OrderFilled) and not markets[message.market].is_spot:
                 sizes[message.market] += message.size
         assert not any(sizes.values()), f"sizes sum to zero: {sizes}"
 
     def judge_orders(self) -> None:
-        """Filled + open + cancelled = placed, for each order that matching has taken."""
+        """Filled + open + cancelled = placed, or what its last change made of it, for each order that matching has taken."""
         left = Counter(self.verdict.done)
         for state in self.states("matching"):
             for trading in state.trading.values():
@@ -274,7 +287,8 @@ class Checker:
         for _, _, message in self.in_flight():
             if isinstance(message, m.OrderAdmitted):
                 left[message.subaccount, message.ref] += message.size
-        assert {key: size for key, size in left.items() if size} == self.verdict.admitted
+        placed = self.verdict.admitted | self.verdict.resized
+        assert {key: size for key, size in left.items() if size} == {key: size for key, size in placed.items() if size}
 
     def judge_transit(self) -> None:
         """What left one machine for another has arrived or is in flight."""

@@ -16,10 +16,13 @@ from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
 SYMBOL = "BTC_USDC_PERP"
+SPOT = "BTC_USDC"
 WINDOW_MS = 15_000
 """Long enough that an outage of a machine is no reason to forget a result before anybody asked for it."""
 PACE = Pace(timeout_s=3.0, retries=(0.1, 0.3, 0.9), ask_every_s=0.25, ask_for_s=60.0)
 BUY, SELL = common_pb2.SIDE_BID, common_pb2.SIDE_ASK
+TIMES_IN_FORCE = common_pb2.TimeInForce.values()
+SELF_TRADES = common_pb2.SelfTrade.values()
 TRADERS = 9
 REST_S = (0.02, 0.12)
 """How long a trader thinks between two frames: the load leaves room for processes that begin again."""
@@ -128,6 +131,55 @@ def gamble(trader: Trader) -> list[pb.Command]:
     return [trader.deposit(400), *bets] if trader.chance.random() < 0.2 else bets
 
 
+def ladder(trader: Trader) -> list[pb.Command]:
+    """A quoter: a whole ladder moved at once, now and then taken back with all that is open."""
+    if trader.chance.random() < 0.05:
+        return [pb.Command(cancel_all=pb.CancelAll())]
+    quotes = []
+    for client_id in range(1, 7):
+        side = BUY if client_id % 2 else SELL
+        away = trader.mark * client_id * trader.chance.choice((2, 3)) // 10_000
+        price = trader.mark - away if side == BUY else trader.mark + away
+        size = trader.chance.choice(("0.5", "0.2", "0"))
+        quotes.append(pb.Quote(client_id=client_id, side=side, price=str(price), size=size))
+    return [pb.Command(mass_quote=pb.MassQuote(symbol=trader.chance.choice((SYMBOL, SPOT)), quotes=quotes))]
+
+
+def amend(trader: Trader) -> list[pb.Command]:
+    """An amender: orders of every kind, replaced while they may be trading, some ending by themselves."""
+    side = trader.chance.choice((BUY, SELL))
+    placed = trader.quote(side, trader.chance.choice((-5, 0, 3, 8)), "0.4")
+    terms = placed.place_order
+    terms.time_in_force = trader.chance.choice(TIMES_IN_FORCE)
+    terms.self_trade = trader.chance.choice(SELF_TRADES)
+    terms.reduce_only = trader.chance.random() < 0.2
+    changed = pb.ReplaceOrder(
+        symbol=SYMBOL,
+        client_id=trader.chance.choice(trader.client_ids[-4:]),
+        price=str(trader.mark * trader.chance.choice((9_990, 9_998, 10_002, 10_010)) // 10_000),
+        size=trader.chance.choice(("0.1", "0.4", "0.9")),
+    )
+    return [placed, pb.Command(replace_order=changed)]
+
+
+def exchange_coins(trader: Trader) -> list[pb.Command]:
+    """A buyer and seller of coins, who moves money between subaccounts."""
+    side = trader.chance.choice((BUY, SELL))
+    money = str(trader.chance.randint(1, 50))
+    return trader.chance.choice(
+        [
+            [pb.Command(faucet_deposit=pb.FaucetDeposit(asset="BTC", amount="0.5"))],
+            [order_command(SPOT, side, size="0.05")],
+            [
+                order_command(SPOT, side, size="0.05", price=trader.mark),
+                pb.Command(cancel_all=pb.CancelAll(symbol=SPOT)),
+            ],
+            [pb.Command(transfer=pb.Transfer(receiver=1, asset="USDC", amount=money))],
+            [pb.Command(transfer=pb.Transfer(subaccount=1, asset="USDC", amount=money))],
+        ]
+    )
+
+
 def pay(trader: Trader) -> list[pb.Command]:
     """A payer: money in and out, and a little trading."""
     amount = trader.chance.randint(1, 900)
@@ -140,7 +192,7 @@ def pay(trader: Trader) -> list[pb.Command]:
     return trader.chance.choice(frames)
 
 
-CHARACTERS = (make, gamble, pay)
+CHARACTERS = (make, gamble, pay, ladder, amend, exchange_coins)
 
 
 class Load:
