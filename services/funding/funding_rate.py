@@ -1,6 +1,8 @@
 """Premium, funding rate and the exact step: integers in, integers out."""
 
-from services.core.fixed import FRACTION_ONE, Amount, Fraction, Price, clamp, div_ceil, div_floor
+from typing import NamedTuple
+
+from services.core.fixed import FRACTION_ONE, Amount, Fraction, Price, clamp, div_ceil, div_exact, div_floor
 
 EIGHT_HOURS_MS = 28_800_000
 DAMPING = 500_000_000
@@ -25,26 +27,38 @@ def impact_notional_min(initial_margin_fraction: Fraction, settlement_decimals: 
 def premium(index_price: Price, impact_bid: Price, impact_ask: Price) -> Fraction:
     """Premium of the book over the index; 0 when the index lies between the impact prices or a side is too thin.
 
-        premium = (max(0, impact_bid - index) - max(0, index - impact_ask)) / index
+        premium = (max(0, impact_bid - index) - max(0, index - impact_ask)) / index, at most 100 %
 
     Units    parts of 1e12, signed
     Rounds   down
-    Source   F-2.9
+    Source   F-2.9; the bound is ours, far above every bound of a rate, so that a mad book leaves no number that does not fit
     """
     above = max(0, impact_bid - index_price) if impact_bid else 0
     below = max(0, index_price - impact_ask) if impact_ask else 0
-    return div_floor((above - below) * FRACTION_ONE, index_price)
+    return min(FRACTION_ONE, div_floor((above - below) * FRACTION_ONE, index_price))
 
 
-def weighted_mean(weighted_sum: int, count: int) -> Fraction:
-    """Mean of `count` premiums of which the k-th weighs k; `weighted_sum` is their sum so weighted. 0 without any.
+class Mean(NamedTuple):
+    """Mean of premiums of which the k-th weighs k. Their sum so weighted is value * sum(k) + rest, so the next one is added exactly."""
+
+    value: Fraction = 0
+    rest: int = 0
+    samples: int = 0
+
+
+def add_premium(mean: Mean, sample: Fraction) -> Mean:
+    """Add the next premium, which weighs one more than the one before it.
 
         mean = sum(k * premium_k) / sum(k)
 
-    Rounds   down
+    Rounds   the value down; the rest is carried
     Source   F-2.9
     """
-    return div_floor(2 * weighted_sum, count * (count + 1)) if count else 0
+    number = mean.samples + 1
+    before, weights = div_exact(mean.samples * number, 2), div_exact(number * (number + 1), 2)
+    total = mean.value * before + mean.rest + number * sample
+    value = div_floor(total, weights)
+    return Mean(value, total - value * weights, number)
 
 
 def funding_rate(mean_premium: Fraction, interest_rate: Fraction, interval_ms: int, rate_max: Fraction) -> Fraction:

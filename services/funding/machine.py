@@ -35,9 +35,9 @@ from services.funding.admin import (
     process_list_market,
     process_state,
 )
-from services.funding.funding_rate import funding_rate, funding_step, weighted_mean
+from services.funding.funding_rate import funding_rate, funding_step
 from services.funding.marks import TimerKind, is_ending, publish, take_sample
-from services.funding.state import MarketFunding, Source, State, check_invariants
+from services.funding.state import NO_PREMIUMS, MarketFunding, Source, State, check_invariants
 
 Input: TypeAlias = (
     PriceObserved
@@ -130,8 +130,7 @@ def process_step(state: State, market: Market, funding: MarketFunding, timer: Ti
     arm_step(state, market)
     if not funding.mark_price:
         return []
-    mean_premium = weighted_mean(funding.premium_sum, funding.premium_count)
-    funding.premium_sum = funding.premium_count = 0
+    mean_premium, funding.premiums = funding.premiums.value, NO_PREMIUMS
     funding.rate = funding_rate(mean_premium, market.interest_rate, market.funding_interval_ms, market.funding_rate_max)
     lot_notional = notional(market, market.lot, funding.mark_price)
     payment, funding.remainder = funding_step(funding.rate, lot_notional, funding.remainder)

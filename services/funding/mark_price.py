@@ -24,11 +24,16 @@ DECAY = (
 
 
 class Average(NamedTuple):
-    """Sum of samples times their weights and sum of the weights (ps), both decayed; the rests are below one, in parts of 1e18."""
+    """Average of samples by their decayed weights, and what it takes to go on exactly, in numbers that fit into 64 bits as sums would not.
 
-    total: int = 0
+    The sum of samples times weights is value * weight + rest, 0 <= rest < weight; `weight` is in ps. `sum_rest` and `weight_rest` are what
+    the last decay left of sum and weight, in parts of 1e18 of a unit.
+    """
+
+    value: int = 0
     weight: int = 0
-    total_rest: int = 0
+    rest: int = 0
+    sum_rest: int = 0
     weight_rest: int = 0
 
 
@@ -48,28 +53,25 @@ def decay(elapsed_ms: Milliseconds) -> int:
 def add_sample(average: Average, sample: int, elapsed_ms: Milliseconds) -> Average:
     """Let the average forget for the time since its last sample, and give the new one that time as weight.
 
-        total' = total * exp(-t / 150 s) + sample * t ; weight' = weight * exp(-t / 150 s) + t
+        sum' = sum * exp(-t / 150 s) + sample * t ; weight' = weight * exp(-t / 150 s) + t ; value = sum / weight
 
     Units    sample in price units, signed; t at most 5 s
-    Rounds   never away: the rests are carried, so that both sums stay within one unit (a price unit for 1 ps) of the exact ones
+    Rounds   the value down; all rests are carried, so that sum and weight stay within one unit (a price unit for 1 ps) of the exact ones
     Source   F-HL-6
     """
-    factor = decay(min(elapsed_ms, SAMPLE_MS_MAX))
-    gained = min(elapsed_ms, SAMPLE_MS_MAX) * PICOSECONDS
-    total, total_rest = carried(average.total * factor + average.total_rest)
-    weight, weight_rest = carried(average.weight * factor + average.weight_rest)
-    return Average(total + sample * gained, weight + gained, total_rest, weight_rest)
+    elapsed_ms = min(elapsed_ms, SAMPLE_MS_MAX)
+    factor, gained = decay(elapsed_ms), elapsed_ms * PICOSECONDS
+    kept, sum_rest = split((average.value * average.weight + average.rest) * factor + average.sum_rest, DECAY_ONE)
+    left, weight_rest = split(average.weight * factor + average.weight_rest, DECAY_ONE)
+    weight = left + gained
+    value, rest = split(kept + sample * gained, weight) if weight else (0, 0)
+    return Average(value, weight, rest, sum_rest, weight_rest)
 
 
-def carried(amount: int) -> tuple[int, int]:
-    """Whole part of an amount in parts of 1e18, and its rest."""
-    whole = div_floor(amount, DECAY_ONE)
-    return whole, amount - whole * DECAY_ONE
-
-
-def average_value(average: Average) -> int:
-    """Average of the samples, 0 without any; rounds down."""
-    return div_floor(average.total, average.weight) if average.weight else 0
+def split(amount: int, whole: int) -> tuple[int, int]:
+    """How often `whole` goes into an amount, rounded down, and what is left."""
+    times = div_floor(amount, whole)
+    return times, amount - times * whole
 
 
 def index_price(prices: list[Price]) -> Price:

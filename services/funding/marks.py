@@ -5,8 +5,8 @@ from enum import IntEnum
 from services.core.fixed import INDEX_DECIMALS, Fraction, Milliseconds, Price, clamp, div_floor
 from services.core.markets import Market
 from services.core.messages import BookSampled, MarketDelisted, MarksUpdated, Message, SettlementMarked
-from services.funding.funding_rate import premium, weighted_mean
-from services.funding.mark_price import add_sample, average_value, book_price, fair_price, mark_price, mark_width
+from services.funding.funding_rate import add_premium, premium
+from services.funding.mark_price import add_sample, book_price, fair_price, mark_price, mark_width
 from services.funding.sources import Seen, agreed_index, judge
 from services.funding.state import MarketFunding, State
 
@@ -70,7 +70,7 @@ def update_mark(state: State, market: Market, funding: MarketFunding) -> bool:
     if not 0 < index <= market.price_max:
         return False
     fair = index if market.is_spot else fair_price_of(market, index, funding.rate, state.now_ms)
-    by_basis = index + average_value(funding.basis)
+    by_basis = index + funding.basis.value
     by_book = book_price(funding.best_bid, funding.best_ask, funding.last_price)
     funding.index_price = index
     funding.mark_price = mark_price(index, fair, by_basis, by_book, mark_width(index, market.band), market.tick)
@@ -111,6 +111,5 @@ def take_sample(state: State, market: Market, funding: MarketFunding, sampled: B
         basis = ((sampled.best_bid + sampled.best_ask) >> 1) - index
         funding.basis = add_sample(funding.basis, clamp(basis, -width, width), elapsed_ms)
     if not market.is_spot:
-        funding.premium_count += 1
-        funding.premium_sum += funding.premium_count * premium(index, sampled.impact_bid, sampled.impact_ask)
-        funding.mean_premium = weighted_mean(funding.premium_sum, funding.premium_count)
+        funding.premiums = add_premium(funding.premiums, premium(index, sampled.impact_bid, sampled.impact_ask))
+        funding.mean_premium = funding.premiums.value

@@ -6,8 +6,11 @@ from services.core.commands import Commands
 from services.core.fixed import FRACTION_ONE, AssetId, Fraction, MarketId, Milliseconds, Price, invariant
 from services.core.markets import Asset, Market
 from services.core.spine import MachineState
+from services.funding.funding_rate import Mean
 from services.funding.mark_price import NO_BASIS, Average
 from services.funding.sources import Flaw
+
+NO_PREMIUMS = Mean()
 
 
 @dataclass(slots=True)
@@ -22,9 +25,10 @@ class Source:
 
 @dataclass(slots=True)
 class MarketFunding:
-    """One market: its mark, the book and basis of its samples, what the next step needs. `premium_sum` is weighted by the sample's number.
+    """One market: its mark, the book and basis of its samples, what the next step needs.
 
-    `step_due_ms` is the end of the interval, 0 for whichever timer comes. A delisted market has no more of anything.
+    `premiums` are those of the interval under way; `mean_premium` is their mean, the last interval's until there is one. `step_due_ms` is
+    the end of the interval, 0 for whichever timer comes. A delisted market has no more of anything.
     """
 
     index_price: Price = 0
@@ -36,8 +40,7 @@ class MarketFunding:
     best_bid: Price = 0
     best_ask: Price = 0
     last_price: Price = 0
-    premium_sum: int = 0
-    premium_count: int = 0
+    premiums: Mean = NO_PREMIUMS
     mean_premium: Fraction = 0
     rate: Fraction = 0
     steps: int = 0

@@ -12,10 +12,11 @@ from services.core.fixed import FRACTION_ONE, LATE_MS, clamp
 from services.funding.funding_rate import (
     DAMPING,
     EIGHT_HOURS_MS,
+    Mean,
+    add_premium,
     funding_rate,
     funding_step,
     premium,
-    weighted_mean,
 )
 from services.funding.mark_price import (
     DECAY_ONE,
@@ -23,7 +24,6 @@ from services.funding.mark_price import (
     PICOSECONDS,
     SAMPLE_MS_MAX,
     add_sample,
-    average_value,
     decay,
     mark_price,
     mark_width,
@@ -118,8 +118,13 @@ def test_premium_has_the_sign_of_the_book_over_the_index(index: int, low: int, h
 
 @given(st.lists(rates, min_size=1, max_size=50))
 def test_the_mean_premium_lies_among_the_premiums(premiums: list[int]) -> None:
-    mean = weighted_mean(sum(number * one for number, one in enumerate(premiums, 1)), len(premiums))
-    assert min(premiums) <= mean <= max(premiums)
+    """And is the exact one, rounded down once."""
+    mean = Mean()
+    for one in premiums:
+        mean = add_premium(mean, one)
+    weighted = sum(number * one for number, one in enumerate(premiums, 1))
+    assert mean.value == weighted // (len(premiums) * (len(premiums) + 1) // 2)
+    assert min(premiums) <= mean.value <= max(premiums)
 
 
 honest = st.tuples(st.integers(10**4, 10**12), st.lists(st.integers(0, 5_000), min_size=2, max_size=8))
@@ -168,15 +173,16 @@ samples = st.lists(st.tuples(st.integers(-(10**9), 10**9), st.integers(0, 20_000
 @given(samples)
 def test_the_average_in_integers_is_the_exact_one_to_less_than_a_unit(history: list[tuple[int, int]]) -> None:
     """However long it runs: what a division leaves is carried, so errors do not add up."""
-    average, total, weight = NO_BASIS, Exact(NO_BASIS.total), Exact(NO_BASIS.weight)
+    average, total, weight = NO_BASIS, Exact(0), Exact(NO_BASIS.weight)
     for sample, elapsed_ms in history:
         average = add_sample(average, sample, elapsed_ms)
         factor = Exact(decay(min(elapsed_ms, SAMPLE_MS_MAX)), DECAY_ONE)
         gained = min(elapsed_ms, SAMPLE_MS_MAX) * PICOSECONDS
         total, weight = total * factor + sample * gained, weight * factor + gained
-        assert abs(average.total - total) < 1
+        assert abs(average.value * average.weight + average.rest - total) < 1
         assert abs(average.weight - weight) < 1
-        assert abs(average_value(average) - total / weight) <= 1
+        assert abs(average.value - total / weight) <= 1
+        assert all(-(2**62) < number < 2**62 for number in average)
 
 
 @given(samples, st.integers(-(10**6), 10**6))
@@ -187,10 +193,10 @@ def test_the_average_lies_among_its_samples_and_arrives_at_a_constant_one(
     for sample, elapsed_ms in history:
         average = add_sample(average, sample, elapsed_ms)
     reach = [0, *(sample for sample, _ in history)]
-    assert min(reach) - 1 <= average_value(average) <= max(reach) + 1
+    assert min(reach) - 1 <= average.value <= max(reach) + 1
     for _ in range(1_500):
         average = add_sample(average, constant, SAMPLE_MS_MAX)
-    assert average_value(average) in (constant - 1, constant)
+    assert average.value in (constant - 1, constant)
 
 
 GUARDED = but(BTC, sources_min=2, dispersion_max=FRACTION_ONE // 100)

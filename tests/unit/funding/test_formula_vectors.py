@@ -1,8 +1,8 @@
 """The published vectors of funding, index and mark, through the functions that the machine uses."""
 
 from services.core.fixed import FRACTION_ONE
-from services.funding.funding_rate import funding_rate, impact_notional_min, premium, weighted_mean
-from services.funding.mark_price import Average, add_sample, average_value, fair_price, mark_price
+from services.funding.funding_rate import Mean, add_premium, funding_rate, impact_notional_min, premium
+from services.funding.mark_price import Average, add_sample, fair_price, mark_price
 from tests.vectors.formulas.loader import Vector, formula_vectors, units
 
 FILE = "funding.jsonl"
@@ -58,9 +58,10 @@ def test_premium_as_the_chain_rounds_it(vector: Vector) -> None:
 
 @formula_vectors(FILE, "F-2.9 P")
 def test_weighted_mean(vector: Vector) -> None:
-    premiums = [units(text, PARTS) for text in vector.given["premiums"]]
-    weighted = sum(number * one for number, one in enumerate(premiums, 1))
-    assert weighted_mean(weighted, len(premiums)) == units(vector.expected["premium"], PARTS)
+    mean = Mean()
+    for text in vector.given["premiums"]:
+        mean = add_premium(mean, units(text, PARTS))
+    assert mean.value == units(vector.expected["premium"], PARTS)
 
 
 @formula_vectors(FILE, "F-2.8")
@@ -80,4 +81,4 @@ def test_average_of_samples(vector: Vector) -> None:
     average = Average()
     for sample in vector.given["samples"]:
         average = add_sample(average, units(sample, 18), vector.given["seconds"] * 1_000)
-    assert abs(average_value(average) - units(vector.expected["average"], 18)) <= 10 ** (18 - 11) // 2
+    assert abs(average.value - units(vector.expected["average"], 18)) <= 10 ** (18 - 11) // 2

@@ -3,7 +3,7 @@
 import pytest
 
 from services.core.fixed import FRACTION_ONE
-from services.funding.funding_rate import funding_step, premium, weighted_mean
+from services.funding.funding_rate import Mean, add_premium, funding_step, premium
 from tests.vectors.formulas.loader import units
 
 PREMIUMS = [
@@ -14,6 +14,7 @@ PREMIUMS = [
     ("no bids, rounded down", 1_002_000, 0, 1_000_812, "-0.001185628743"),
     ("asks alone above the index", 1_000_000, 0, 1_000_812, "0"),
     ("empty", 1_000_000, 0, 0, "0"),
+    ("a mad bid", 1, 2**59, 0, "1"),
 ]
 
 
@@ -24,12 +25,21 @@ def test_premium(index: int, bid: int, ask: int, expected: str) -> None:
     assert premium(index, bid, ask) == units(expected, 12)
 
 
-MEANS = [("none", 0, 0, 0), ("one", 7, 1, 7), ("the later weighs more", 1 * 0 + 2 * 3, 2, 2), ("down", -1, 2, -1)]
+MEANS = [
+    ("none", [], 0),
+    ("one", [7], 7),
+    ("the later weighs more", [0, 3], 2),
+    ("rounded down", [-1, 0], -1),
+    ("what rounding took comes back", [1, 0, 0, 4, 4], 2),
+]
 
 
-@pytest.mark.parametrize(("weighted", "count", "mean"), [row[1:] for row in MEANS], ids=[row[0] for row in MEANS])
-def test_weighted_mean(weighted: int, count: int, mean: int) -> None:
-    assert weighted_mean(weighted, count) == mean
+@pytest.mark.parametrize(("premiums", "mean"), [row[1:] for row in MEANS], ids=[row[0] for row in MEANS])
+def test_the_mean_of_premiums(premiums: list[int], mean: int) -> None:
+    found = Mean()
+    for one in premiums:
+        found = add_premium(found, one)
+    assert (found.value, found.samples) == (mean, len(premiums))
 
 
 STEPS = [

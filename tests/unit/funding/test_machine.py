@@ -8,7 +8,7 @@ from services.core import messages as m
 from services.core.commands import WINDOW_MAX_MS
 from services.core.fixed import FRACTION_ONE, LATE_MS
 from services.core.reasons import Reason
-from services.funding.mark_price import BASIS_MS, SAMPLE_MS_MAX, average_value
+from services.funding.mark_price import BASIS_MS, SAMPLE_MS_MAX
 from services.funding.sources import Flaw
 from tests.builders import ALICE, BTC, START_MS, USDC, Driven, but, only, reason_of, the
 
@@ -273,9 +273,9 @@ def test_the_remainder_goes_to_the_next_step(funding: Driven) -> None:
 def test_late_samples_are_ignored(funding: Driven) -> None:
     observe(funding)
     assert funding.tell(sampled(900_000, 910_000, 905_000), age_ms=LATE_MS + 1) == []
-    assert funding.state.funding[1].premium_count == 0
+    assert funding.state.funding[1].premiums.samples == 0
     funding.tell(sampled(900_000, 910_000, 905_000), age_ms=LATE_MS)
-    assert funding.state.funding[1].premium_count == 1
+    assert funding.state.funding[1].premiums.samples == 1
 
 
 def test_a_book_and_a_print_together_move_the_mark_within_half_the_band(funding: Driven) -> None:
@@ -283,7 +283,7 @@ def test_a_book_and_a_print_together_move_the_mark_within_half_the_band(funding:
     for _ in range(3_000):
         funding.now_ms += 1_000
         funding.tell(sampled(890_000, 900_000, 895_000))
-    assert funding.state.funding[1].basis.total > 0
+    assert funding.state.funding[1].basis.value > 0
     assert marked(observe(funding)) in range(819_900, 820_001)
 
 
@@ -291,4 +291,4 @@ def test_a_mad_book_moves_the_basis_by_half_the_band_at_most(funding: Driven) ->
     observe(funding)
     funding.now_ms += 1_000
     funding.tell(sampled(800_000, 99_000_000))
-    assert average_value(funding.state.funding[1].basis) <= 20_000 * SAMPLE_MS_MAX // BASIS_MS
+    assert funding.state.funding[1].basis.value <= 20_000 * SAMPLE_MS_MAX // BASIS_MS

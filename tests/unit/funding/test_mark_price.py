@@ -12,7 +12,6 @@ from services.funding.mark_price import (
     NO_BASIS,
     SAMPLE_MS_MAX,
     add_sample,
-    average_value,
     book_price,
     decay,
     index_price,
@@ -97,7 +96,7 @@ def test_a_new_market_begins_without_basis_and_learns_it_slowly() -> None:
     average, seen = NO_BASIS, []
     for _ in range(900):
         average = add_sample(average, 300, 1_000)
-        seen.append(average_value(average))
+        seen.append(average.value)
     assert (seen[0], seen[149], seen[899]) == (1, 189, 299)
     assert seen == sorted(seen)
 
@@ -105,7 +104,7 @@ def test_a_new_market_begins_without_basis_and_learns_it_slowly() -> None:
 def test_one_sample_after_an_outage_is_one_sample() -> None:
     average = add_sample(NO_BASIS, 3_000, 24 * 3_600_000)
     assert average == add_sample(NO_BASIS, 3_000, SAMPLE_MS_MAX)
-    assert average_value(average) < 3_000 * SAMPLE_MS_MAX // BASIS_MS
+    assert average.value < 3_000 * SAMPLE_MS_MAX // BASIS_MS
 
 
 def test_samples_at_one_time_weigh_nothing() -> None:
