@@ -58,8 +58,8 @@ format: setup ## format and repair what ruff can
 simulate: setup ## one simulated history with faults: SEED=7
 	@$(PY) -m tests.simulation --seed $(SEED) $(ARGS)
 
-soak: setup ## simulated histories without end
-	@$(PY) -m tests.simulation --soak $(ARGS)
+soak: setup ## simulated histories without end; with MINUTES=10 the whole venue with participants instead
+	@$(PY) $(if $(MINUTES),-m tests.soak --minutes $(MINUTES),-m tests.simulation --soak) $(ARGS)
 
 vectors: setup ## write tests/vectors anew; review the difference
 	@$(PY) -m tests.vectors $(ARGS)
