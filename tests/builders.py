@@ -216,6 +216,18 @@ class Commands:
         """Give somebody a fee tier."""
         return m.SetAccountTier(self.approved(), who.account, tier)
 
+    def market_state(self, state: int, until_ms: int = 0, market: int = 1) -> m.SetMarketState:
+        """Put a market into a state."""
+        return m.SetMarketState(self.header(ADMIN), market, state, until_ms)
+
+    def change_market(self, market: Market, effective_ms: int) -> m.ChangeMarket:
+        """Give a market other parameters."""
+        return m.ChangeMarket(self.header(ADMIN), market, effective_ms)
+
+    def delist(self, effective_ms: int, market: int = 1) -> m.DelistMarket:
+        """End a market."""
+        return m.DelistMarket(self.header(ADMIN), market, effective_ms)
+
     def add_key(
         self, who: Person, key: bytes, scopes: int = m.SCOPES_ALL, expires_ms: int = 0, *, signer: bytes = b""
     ) -> m.AddKey:

@@ -4,7 +4,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from services.core import messages as m
-from tests.builders import ALICE, BOB, BTC, CAROL, COIN, DOLLAR, START_MS, USDC_UNIT, Exchange, but, trading
+from tests.builders import (
+    ADMIN,
+    ALICE,
+    BOB,
+    BTC,
+    CAROL,
+    COIN,
+    DOLLAR,
+    SPOT,
+    START_MS,
+    USDC_UNIT,
+    Exchange,
+    but,
+    trading,
+)
 
 MARK = 8_000 * DOLLAR
 IOC, POST_ONLY = m.TimeInForce.IOC, m.TimeInForce.POST_ONLY
@@ -160,6 +174,126 @@ def sources() -> Exchange:
     return exchange
 
 
+def every_order() -> Exchange:
+    """Play: all or nothing, an end in time, a slide, a resting reduce-only order that shrinks, four ways not to trade with oneself."""
+    exchange = trading((ALICE, 10_000), (BOB, 10_000), (CAROL, 10_000))
+    exchange.place(BOB, -1, COIN, MARK + 100)
+    exchange.place(ALICE, 1, 2 * COIN, MARK + 100, tif=m.TimeInForce.FOK)
+    exchange.place(ALICE, 1, COIN // 2, MARK + 100, tif=m.TimeInForce.FOK)
+    exchange.place(ALICE, 1, COIN, MARK + 500, tif=m.TimeInForce.POST_ONLY_SLIDE)
+    exchange.place(CAROL, 1, COIN, MARK - 100, expires_ms=exchange.now_ms + 1_500)
+    exchange.place(ALICE, -1, COIN // 2, MARK + 1_000, reduce_only=True)
+    exchange.place(ALICE, -1, COIN // 4, MARK + 90)
+    exchange.place(BOB, 1, COIN // 4, MARK + 90)
+    for mode in m.SelfTrade:
+        exchange.place(CAROL, -1, COIN // 4, MARK + 2_000)
+        exchange.place(CAROL, 1, COIN // 2, MARK + 2_000, self_trade=mode)
+        exchange.risk(CAROL, exchange.commands.cancel_all(CAROL, 1))
+    exchange.observe(8_000, after_ms=2_000)
+    return exchange
+
+
+def replaces() -> Exchange:
+    """Play: a smaller size keeps its place, another price does not, one that crosses trades, one that is too small ends the order."""
+    exchange = trading((ALICE, 10_000), (BOB, 10_000), (CAROL, 10_000))
+    for who, client_id in ((ALICE, 1), (BOB, 1), (ALICE, 2)):
+        exchange.place(who, 1, COIN, MARK - 1_000, client_id=client_id)
+    exchange.risk(ALICE, exchange.commands.replace(ALICE, MARK - 1_000, COIN // 2, client_id=1))
+    exchange.place(CAROL, -1, COIN // 4, MARK - 1_000)
+    exchange.risk(BOB, exchange.commands.replace(BOB, MARK - 990, COIN, client_id=1))
+    exchange.place(CAROL, -1, COIN // 4, MARK, client_id=3)
+    exchange.risk(BOB, exchange.commands.replace(BOB, MARK, COIN, client_id=1))
+    exchange.risk(ALICE, exchange.commands.replace(ALICE, MARK - 1_000, COIN // 4, client_id=1))
+    exchange.risk(ALICE, exchange.commands.replace(ALICE, MARK - 1_000, 3 * COIN, client_id=2))
+    exchange.risk(ALICE, exchange.commands.replace(ALICE, MARK - 1_000, 40 * COIN, client_id=2))
+    return exchange
+
+
+def quoting() -> Exchange:
+    """Play: a ladder is set, moved while it trades, slides instead of taking, and is withdrawn."""
+    exchange = trading((ALICE, 10_000), (BOB, 10_000))
+    commands = exchange.commands
+
+    def quote(*rows: m.Quote) -> None:
+        exchange.risk(ALICE, commands.quote(ALICE, *rows))
+
+    quote((1, 1, MARK - 100, COIN), (2, -1, MARK + 100, COIN), (3, 1, MARK - 200, COIN))
+    exchange.place(BOB, -1, COIN // 2, MARK - 100)
+    quote((1, 1, MARK - 50, COIN), (2, -1, MARK + 50, COIN // 2), (3, 1, 0, 0))
+    exchange.place(BOB, -1, COIN // 4, MARK + 40)
+    quote((1, 1, MARK + 100, COIN), (4, 1, MARK - 300, COIN))
+    quote((1, 1, MARK, COIN), (5, -1, MARK, 15))
+    exchange.risk(ALICE, commands.cancel_all(ALICE))
+    return exchange
+
+
+def spot() -> Exchange:
+    """Play: coins change hands beside a position; who has none sells none; what a purchase holds nobody withdraws."""
+    exchange = trading((ALICE, 1_000), (BOB, 1_000), spot=SPOT)
+    exchange.do("settlement", exchange.commands.deposit(BOB, 10**8, asset=2))
+    exchange.place(BOB, -1, COIN // 10, MARK, market=2)
+    exchange.place(ALICE, 1, COIN // 20, MARK + 100, market=2)
+    exchange.place(ALICE, 1, COIN // 20, MARK - 1_000, market=2, client_id=7)
+    exchange.place(ALICE, -1, COIN // 10, MARK + 500, market=2)
+    exchange.risk(ALICE, exchange.commands.withdraw(ALICE, 500 * USDC_UNIT))
+    exchange.risk(ALICE, exchange.commands.transfer(ALICE, 100 * USDC_UNIT))
+    exchange.place(ALICE, 1, COIN, MARK)
+    return exchange
+
+
+def margin_call() -> Exchange:
+    """Play: the mark falls; a bid whose fill the account could not bear is cancelled, the position is not touched."""
+    exchange = trading((ALICE, 1_000), (BOB, 10_000))
+    exchange.place(BOB, -1, COIN, MARK)
+    exchange.place(ALICE, 1, COIN, MARK)
+    exchange.place(ALICE, 1, COIN, MARK - 10_000)
+    exchange.place(ALICE, -1, COIN // 2, MARK + 1_000, reduce_only=True)
+    exchange.observe(7_400)
+    return exchange
+
+
+def sessions() -> Exchange:
+    """Play: a lease runs out, one is given up, a scheduled cancel comes true; keys with scopes come and go."""
+    exchange = trading((ALICE, 1_000))
+    commands = exchange.commands
+    exchange.place(ALICE, 1, 100, MARK - 100)
+    exchange.tell("risk", m.LeaseRenewed(ALICE.account, 5, exchange.now_ms + 1_000))
+    exchange.tell("risk", m.LeaseRenewed(ALICE.account, 6, exchange.now_ms + 1_000))
+    exchange.tell("risk", m.LeaseRenewed(ALICE.account, 6, 0))
+    exchange.observe(8_000)
+    exchange.place(ALICE, 1, 100, MARK - 100)
+    exchange.risk(ALICE, commands.schedule(ALICE, exchange.now_ms + 1_000))
+    exchange.observe(8_000)
+    reader = b"r" * 32
+    exchange.risk(ALICE, commands.add_key(ALICE, reader, m.Scope.READ, exchange.now_ms + 5_000))
+    exchange.risk(ALICE, but(commands.place(ALICE, 1, 100, MARK), header=commands.signed_by(ALICE, reader)))
+    exchange.risk(ALICE, commands.revoke_key(ALICE, reader))
+    exchange.risk(ALICE, commands.revoke_key(ALICE, ALICE.key))
+    return exchange
+
+
+def venue_decides() -> Exchange:
+    """Play: fees by tier, an auction, other parameters at their time, the end of a market."""
+    exchange = trading((ALICE, 10_000), (BOB, 10_000))
+    commands = exchange.commands
+    exchange.do("settlement", commands.fee_schedule((1, 0, 5 * 10**11)))
+    exchange.do("settlement", commands.tier(ALICE, 1))
+    exchange.do("settlement", but(commands.tier(BOB, 1), header=commands.header(ADMIN)))
+    exchange.do("funding", commands.market_state(m.MarketState.AUCTION, exchange.now_ms + 2_000))
+    for who, side, price in ((ALICE, 1, MARK + 500), (BOB, -1, MARK - 500), (BOB, -1, MARK + 100)):
+        exchange.place(who, side, COIN, price)
+    exchange.place(ALICE, 1, COIN, tif=IOC)
+    exchange.observe(8_000, after_ms=2_500)
+    exchange.do("funding", commands.change_market(but(BTC, tick=20), exchange.now_ms + 1_000))
+    exchange.do("funding", commands.change_market(but(BTC, maker_fee=0, taker_fee=0, band=0), exchange.now_ms + 1_000))
+    exchange.observe(8_000)
+    exchange.do("funding", commands.delist(exchange.now_ms + 1_000))
+    exchange.observe(8_100)
+    exchange.observe(8_100)
+    exchange.place(ALICE, 1, COIN, MARK)
+    return exchange
+
+
 SCENARIOS = {
     "trade_and_withdraw": Scenario(
         "Orders rest, fill in part, are cancelled and closed; a withdrawal is paid, a second one refused.",
@@ -190,5 +324,14 @@ SCENARIOS = {
     "halted_market": Scenario("No trade without a fresh mark.", halted_market, ("matching", "risk")),
     "reduce_only": Scenario("Closing and no more.", reduce_only, ("matching", "risk")),
     "refusals": Scenario("Refused with a reason, and once.", refusals, ("settlement", "funding", "risk")),
+    "every_order": Scenario("Every kind of order.", every_order, ("matching", "risk")),
+    "replaces": Scenario("An order gets another price and size.", replaces, ("matching", "risk")),
+    "quoting": Scenario("A ladder of quotes.", quoting, ("matching", "risk")),
+    "spot": Scenario("Coins for money.", spot, ("matching", "risk", "settlement")),
+    "margin_call": Scenario("What margin no longer bears is cancelled.", margin_call, ("risk",)),
+    "sessions": Scenario("Sessions, schedules and keys.", sessions, ("risk",)),
+    "venue_decides": Scenario(
+        "Fees, auction, change and end of a market.", venue_decides, ("settlement", "funding", "matching", "risk")
+    ),
     "sources": Scenario("The median of fresh sources.", sources, ("funding",)),
 }
