@@ -16,11 +16,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.core.host import Host
-from services.core.log import LogRecord
+from services.core.host import Host, HostSettings, Spawn
+from services.core.log import Log, LogRecord
 from services.core.metrics import Histogram, histogram_family
 from services.core.settings import check_address
-from services.core.spine import Output, S
+from services.core.snapshots import Snapshots
+from services.core.spine import Engine, Output, S
 
 HOP_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0)
 LOOK_EVERY = 32
@@ -87,9 +88,11 @@ class MeasuredHost(Host[S], Generic[S]):
     snapshot_seconds = 0.0
     pause_seconds_max = 0.0
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as Host
-        """Build the host; `hops` are ages by the service that a record came from."""
-        super().__init__(*arguments, **named)
+    def __init__(
+        self, engine: Engine[S], home: Log, snapshots: Snapshots, spawn: Spawn, settings: HostSettings | None = None
+    ) -> None:
+        """Build the host; `hops` are ages by machine and the service that a record came from."""
+        super().__init__(engine, home, snapshots, spawn, settings)
         self.hops: dict[tuple[str, ...], Histogram] = {}
 
     def advance(self, records: list[LogRecord]) -> list[Output]:

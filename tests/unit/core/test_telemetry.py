@@ -18,6 +18,7 @@ from services.core.telemetry import HostCollector, MeasuredHost, MetricsServer, 
 from services.core.topics import all_topics
 from services.insurance_fund.machine import MACHINE
 from services.insurance_fund.state import State
+from tests.machines import Sender
 
 PARTITIONS = {"settlement": 1, "funding": 1, "matching": 1, "risk": 1, "insurance_fund": 1}
 
@@ -56,6 +57,46 @@ async def test_metrics_are_the_counters_of_the_host(tmp_path: Path) -> None:
     assert sample("vigil_partition_stopped") == 0
     assert sample("vigil_snapshots_total") == 1
     assert (sample("vigil_step_seconds_total") or 0) > 0
+
+
+async def test_ages_are_counted_by_sender_for_a_sample_of_what_was_applied(tmp_path: Path) -> None:
+    """At 1,000 ms: a price of 400 ms before, 40 deficits of 20 ms before, of which the first and the 33rd are looked at."""
+    home = MemoryLog(lambda: 1_000)
+    await home.create(all_topics(PARTITIONS))
+    sender = Sender("risk/0")
+    old = sender.record(m.DeficitReported(256, "main", 1, 1, 1), origin_ms=600)
+    young = [sender.record(m.DeficitReported(256, "main", 1, 1, number + 2), origin_ms=980) for number in range(40)]
+    genesis = m.Record(m.Genesis("test", 1, PARTITIONS, [0] * 4096, []))
+    await home.append("insurance_fund.inbox", 0, [msgspec.msgpack.encode(genesis), old, *young])
+    host = MeasuredHost(
+        Engine(MACHINE, 0), home, Snapshots(Folder(tmp_path), "insurance_fund/0"), asyncio.ensure_future
+    )
+    host.emit_from = 1
+    for size in (1, 1, 40):
+        host.advance(await home.read("insurance_fund.inbox", 0, host.position, size, 0))
+    registry = CollectorRegistry()
+    registry.register(HostCollector([host]))
+    labels = {"machine": "insurance_fund/0", "source": "risk"}
+    below = {
+        bound: registry.get_sample_value("vigil_hop_seconds_bucket", {**labels, "le": bound})
+        for bound in ("0.02", "0.2")
+    }
+    assert below == {"0.02": 2, "0.2": 2}
+    assert registry.get_sample_value("vigil_hop_seconds_count", labels) == 3
+    assert registry.get_sample_value("vigil_hop_seconds_count", {**labels, "source": "outside"}) is None
+
+
+async def test_what_stopped_a_partition_is_shown_by_kind(tmp_path: Path) -> None:
+    host = await host_after_genesis(tmp_path)
+    fork = Sender("risk/0")
+    fork.chain = 7
+    await host.home.append("insurance_fund.inbox", 0, [fork.record(m.DeficitReported(256, "main", 1, 1, 1))])
+    host.advance(await host.home.read("insurance_fund.inbox", 0, host.position, 10, 0))
+    registry = CollectorRegistry()
+    registry.register(HostCollector([host]))
+    labels = {"machine": "insurance_fund/0"}
+    assert registry.get_sample_value("vigil_partition_stopped", labels) == 1
+    assert registry.get_sample_value("vigil_partition_failure", {**labels, "kind": "ChainBroken"}) == 1
 
 
 def fetch(url: str) -> str:
