@@ -205,7 +205,7 @@ class MetricsServer:
     def __init__(self, address: str, registry: CollectorRegistry) -> None:
         """Listen at `host:port`; raises OSError when the port is taken."""
         host, port = check_address(address)
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         ProcessCollector(registry=registry)
         self.host = host
         self.server, self.thread = start_http_server(port, host, registry)
