@@ -1,204 +1,73 @@
-"""Laws of matching, against a naive matcher that looks at every order each time."""
+"""Laws of matching, over random flows of every kind of order in every state of a market, and against a naive book."""
 
-import random
+from collections import Counter
 from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.client.live_book import LiveBook
 from services.core import messages as m
-from services.core.fixed import FRACTION_ONE, account_of
-from services.core.messages import OrderKind, TimeInForce
+from services.core.feeds import encode_event
+from services.core.messages import OrderKind, SelfTrade, TimeInForce
 from services.core.reasons import Reason
-from tests.builders import BTC, Driven, only
+from services.matching.auction import Levels, clearing_price
+from services.matching.book import Book
+from tests.builders import BTC, START_MS, Driven, only, the
+from tests.properties.matching_flow import MARK, MARKET, Flow, opened, told
+from tests.properties.naive_book import NaiveBook, Word, in_priority, words
+from vigil.v1 import feeds_pb2, market_data_pb2
 
-MARK = 800_000
-SUBACCOUNTS = tuple(account * 256 + number for account, number in ((1, 0), (1, 1), (2, 0), (3, 0), (4, 0)))
-seeds = st.integers(0, 2**32)
-
-
-@dataclass
-class Resting:
-    """An order of the naive book."""
-
-    admitted: m.OrderAdmitted
-    order_id: int
-    remaining: int
-
-
-class NaiveBook:
-    """Price-time priority said as plainly as it can be: look at all orders, take the best and oldest, repeat."""
-
-    def __init__(self) -> None:
-        self.resting: list[Resting] = []
-        self.sizes: dict[int, int] = {}
-        self.mark = MARK
-        self.orders = 0
-
-    def band(self) -> tuple[int, int]:
-        width = self.mark * BTC.band // FRACTION_ONE
-        return self.mark - width, self.mark + width
-
-    def best(self, side: int, limit: int) -> Resting | None:
-        meets = [
-            one for one in self.resting if one.admitted.side == -side and side * one.admitted.price <= side * limit
-        ]
-        return min(meets, key=lambda one: (side * one.admitted.price, one.order_id), default=None)
-
-    def place(self, order: m.OrderAdmitted) -> list[tuple[object, ...]]:
-        """Return what happens: (maker id, taker id, price, size) per trade, (id, reason) per cancellation, (id, rest)."""
-        self.orders += 1
-        taker = Resting(order, (1 << 40) + self.orders, order.size)
-        low, high = self.band()
-        side = order.side
-        edge = high if side > 0 else low
-        beyond = side * order.price > side * edge
-        limit = edge if beyond else order.price
-        if beyond and order.time_in_force != TimeInForce.IOC:
-            return [("cancelled", taker.order_id, order.size, Reason.OUTSIDE_BAND)]
-        if order.time_in_force == TimeInForce.POST_ONLY and self.best(side, order.price):
-            return [("cancelled", taker.order_id, order.size, Reason.POST_ONLY_WOULD_TAKE)]
-        events: list[tuple[object, ...]] = []
-        stopped: Reason | None = None
-        while taker.remaining and stopped is None:
-            closable = max(0, -side * self.sizes.get(order.subaccount, 0))
-            maker = self.best(side, limit)
-            if order.reduce_only and closable == 0:
-                stopped = Reason.REDUCE_ONLY_NOT_REDUCED
-            elif maker is None:
-                break
-            elif account_of(maker.admitted.subaccount) == account_of(order.subaccount):
-                stopped = Reason.SELF_TRADE
-            elif not low <= maker.admitted.price <= high:
-                self.resting.remove(maker)
-                events.append(("cancelled", maker.order_id, maker.remaining, Reason.OUTSIDE_BAND))
-            else:
-                size = min(taker.remaining, maker.remaining, closable if order.reduce_only else taker.remaining)
-                events.append(("trade", maker.order_id, taker.order_id, maker.admitted.price, size))
-                for one, change in ((maker, -side * size), (taker, side * size)):
-                    one.remaining -= size
-                    owner = one.admitted.subaccount
-                    self.sizes[owner] = self.sizes.get(owner, 0) + change
-                if maker.remaining == 0:
-                    self.resting.remove(maker)
-        if taker.remaining and stopped is None and order.time_in_force == TimeInForce.IOC:
-            stopped = Reason.IMMEDIATE_OR_CANCEL
-        if taker.remaining and stopped is not None:
-            events.append(("cancelled", taker.order_id, taker.remaining, stopped))
-        elif taker.remaining:
-            self.resting.append(taker)
-            events.append(("rested", taker.order_id, taker.remaining))
-        return events
-
-    def cancel(self, subaccount: int, ref: int) -> list[tuple[object, ...]]:
-        for one in self.resting:
-            if (one.admitted.subaccount, one.admitted.ref) == (subaccount, ref):
-                self.resting.remove(one)
-                return [("cancelled", one.order_id, one.remaining, Reason.CANCELLED_BY_CLIENT)]
-        return [("refused",)]
-
-
-def seen(events: list[m.Message]) -> list[tuple[object, ...]]:
-    """What matching said, in the naive book's words."""
-    said: list[tuple[object, ...]] = []
-    for event in events:
-        match event:
-            case m.TradeExecuted():
-                said.append(("trade", event.maker_order_id, event.taker_order_id, event.price, event.size))
-            case m.OrderCancelled():
-                said.append(("cancelled", event.order_id, event.remaining, event.reason))
-            case m.OrderRested():
-                said.append(("rested", event.order_id, event.remaining))
-            case m.CancelRefused():
-                said.append(("refused",))
-            case _:
-                pass
-    return said
-
-
-def opened() -> Driven:
-    """Matching with one open market."""
-    matching = Driven("matching")
-    matching.tell(m.MarketListed(BTC))
-    matching.tell(m.SettlementMarked(1, MARK))
-    return matching
-
-
-class Flow:
-    """A random flow of what risk and funding send to matching."""
-
-    def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
-        self.refs = dict.fromkeys(SUBACCOUNTS, 0)
-
-    def order(self) -> m.OrderAdmitted:
-        """Return an order close to the mark, sometimes beyond the band."""
-        chance = self.chance
-        subaccount = chance.choice(SUBACCOUNTS)
-        self.refs[subaccount] += 1
-        tif = chance.choice([TimeInForce.GTC, TimeInForce.GTC, *TimeInForce])
-        price = MARK + BTC.tick * chance.choice([*range(-3, 4), -3_900, 3_900, -4_100, 4_100])
-        reduce_only = tif == TimeInForce.IOC and chance.random() < 0.5
-        size = BTC.lot * chance.choice([1, 2, 3, 50])
-        side = chance.choice([1, -1])
-        return m.OrderAdmitted(
-            subaccount, 1, self.refs[subaccount], side, tif, price, size, reduce_only, OrderKind.CLIENT, adds_risk=True
-        )
-
-    def next(self) -> m.Message:
-        """Return an order, now and then a cancel or a mark."""
-        chance = self.chance
-        roll = chance.random()
-        if roll < 0.15:
-            subaccount = chance.choice(SUBACCOUNTS)
-            return m.CancelRequested(subaccount, 1, chance.randint(1, self.refs[subaccount] + 1), 1)
-        if roll < 0.2:
-            mark = MARK + BTC.tick * chance.randint(-400, 400)
-            return m.MarksUpdated([(1, mark, mark)])
-        return self.order()
-
-
-flows = st.builds(Flow, seeds)
+flows = st.builds(Flow, st.integers(0, 2**32))
 lengths = st.integers(1, 150)
+Owned = tuple[int, int]
+
+
+def queue_of(book: Book) -> list[tuple[int, int, int]]:
+    """Orders as (id, price, left), in the order in which they trade, bids first."""
+    return [
+        (order_id, half.side * key, book.orders[order_id].remaining)
+        for half in (book.bids, book.asks)
+        for key in reversed(half.keys)
+        for order_id in half.levels[key].queue
+    ]
+
+
+def trades(said: list[Word]) -> list[Word]:
+    return [word for word in said if word[0] == "trade"]
 
 
 @given(flow=flows, length=lengths)
 def test_fast_book_equals_naive_book(flow: Flow, length: int) -> None:
-    matching, naive = opened(), NaiveBook()
-    for _ in range(length):
-        message = flow.next()
-        events = seen(matching.tell(message))
-        match message:
-            case m.OrderAdmitted():
-                assert events == naive.place(message)
-            case m.CancelRequested():
-                assert events == naive.cancel(message.subaccount, message.ref)
-            case m.MarksUpdated():
-                naive.mark = message.marks[0][1]
-            case _:
-                raise AssertionError
+    """The same trades in the same order, the same words in any order, the same queue after each record."""
+    matching, naive = opened(), NaiveBook(MARKET, MARK, START_MS)
     trading = matching.state.trading[1]
-    assert {one.order_id: one.remaining for one in naive.resting} == {
-        order.id: order.remaining for order in trading.book.orders.values()
-    }
-    assert {owner: size for owner, size in naive.sizes.items() if size} == trading.size_seen
+    for message, events in told(matching, flow, length):
+        said, expected = words(events), naive.do(message, flow.now)
+        assert trades(said) == trades(expected)
+        assert Counter(said) == Counter(expected)
+        assert queue_of(trading.book) == in_priority(naive.orders)
+        assert trading.size_seen == {owner: size for owner, size in naive.sizes.items() if size}
+        assert trading.state == naive.state
 
 
 @given(flow=flows, length=lengths)
-def test_book_is_never_crossed(flow: Flow, length: int) -> None:
+def test_book_is_crossed_only_in_an_auction(flow: Flow, length: int) -> None:
     matching = opened()
-    for _ in range(length):
-        matching.tell(flow.next())
-        book = matching.state.trading[1].book
-        bids = [order.price for order in book.orders.values() if order.side > 0]
-        asks = [order.price for order in book.orders.values() if order.side < 0]
-        assert not bids or not asks or max(bids) < min(asks)
-        assert (max(bids, default=0), min(asks, default=0)) == (book.bids.best(), book.asks.best())
+    state = int(m.MarketState.OPEN)
+    for _message, events in told(matching, flow, length):
+        for changed in only(m.MarketStateChanged, events):
+            state = changed.state
+        for book in only(m.BookChanged, events[-1:]):
+            crossed = 0 < book.best_ask <= book.best_bid
+            assert not crossed or state == m.MarketState.AUCTION
 
 
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=10), taken=st.integers(1, 90))
 def test_first_come_first_served_at_a_price(sizes: list[int], taken: int) -> None:
-    matching = opened()
+    matching = Driven("matching")
+    matching.tell(m.MarketListed(BTC))
+    matching.tell(m.SettlementMarked(1, MARK))
     for ref, size in enumerate(sizes, 1):
         matching.tell(order(2 * 256, ref, -1, size))
     events = matching.tell(order(3 * 256, 1, 1, taken))
@@ -210,68 +79,217 @@ def test_first_come_first_served_at_a_price(sizes: list[int], taken: int) -> Non
         left -= expected
 
 
-def order(subaccount: int, ref: int, side: int, lots: int) -> m.OrderAdmitted:
+def order(
+    subaccount: int, ref: int, side: int, lots: int, price: int = MARK, self_trade: int = SelfTrade.REJECT_TAKER
+) -> m.OrderAdmitted:
     tif, kind = TimeInForce.GTC, OrderKind.CLIENT
-    return m.OrderAdmitted(subaccount, 1, ref, side, tif, MARK, lots * BTC.lot, False, kind, adds_risk=True)  # noqa: FBT003
+    return m.OrderAdmitted(subaccount, 1, ref, side, tif, price, lots * BTC.lot, False, kind, True, self_trade)  # noqa: FBT003
+
+
+@dataclass
+class Told:
+    """An order as its owner's shard knows it, from messages alone."""
+
+    size: int
+    left: int
+
+
+class Shard:
+    """Counts what is open of every order, and checks each event against its own count: nothing is lost, nothing is said twice."""
+
+    def __init__(self) -> None:
+        self.orders: dict[Owned, Told] = {}
+
+    def asks(self, message: m.Message) -> None:
+        """Remember what is new."""
+        if isinstance(message, m.OrderAdmitted):
+            self.orders[message.subaccount, message.ref] = Told(message.size, message.size)
+        elif isinstance(message, m.QuotesAdmitted):
+            for ref, _side, _price, size, _risky, is_new in message.quotes:
+                if is_new:
+                    self.orders[message.subaccount, ref] = Told(size, size)
+
+    def hears(self, message: m.Message, event: m.Message) -> None:
+        """Count one event."""
+        match event:
+            case m.OrderFilled():
+                one = self.orders[event.subaccount, event.ref]
+                one.left -= abs(event.size)
+                assert one.left == event.remaining
+            case m.OrderCancelled():
+                one = self.orders[event.subaccount, event.ref]
+                assert one.left == event.remaining > 0
+                one.left = 0
+            case m.OrderReduced():
+                one = self.orders[event.subaccount, event.ref]
+                assert one.size - event.size == one.left - event.remaining > 0
+                one.size, one.left = event.size, event.remaining
+            case m.OrderReplaced():
+                one = self.orders[event.subaccount, event.ref]
+                assert event.size - event.remaining == one.size - one.left
+                one.size, one.left = event.size, event.remaining
+            case m.QuotesAnswered():
+                self.hear_quotes(message, event)
+            case _:
+                pass
+
+    def hear_quotes(self, message: m.Message, answered: m.QuotesAnswered) -> None:
+        """Count the answer to a mass quote: each asked for, each answered, in order."""
+        assert isinstance(message, m.QuotesAdmitted)
+        for asked, answer in zip(message.quotes, answered.quotes, strict=True):
+            assert asked[0] == answer[0]
+            assert (answer[3] > 0) != (answer[4] > 0)
+            one = self.orders[answered.subaccount, asked[0]]
+            if answer[3]:
+                assert asked[3] - answer[3] == one.size - one.left
+                one.size = asked[3]
+            one.left = answer[3]
 
 
 @given(flow=flows, length=lengths)
 def test_filled_open_cancelled_equals_placed(flow: Flow, length: int) -> None:
-    matching = opened()
-    placed: dict[tuple[int, int], int] = {}
-    for _ in range(length):
-        message = flow.next()
-        if isinstance(message, m.OrderAdmitted):
-            placed[message.subaccount, message.ref] = message.size
-        for event in matching.tell(message):
-            if isinstance(event, m.OrderFilled):
-                placed[event.subaccount, event.ref] -= abs(event.size)
-            elif isinstance(event, m.OrderCancelled):
-                placed[event.subaccount, event.ref] -= event.remaining
-    resting = matching.state.trading[1].book.orders.values()
-    assert {key: size for key, size in placed.items() if size} == {
-        (order.subaccount, order.ref): order.remaining for order in resting
-    }
+    matching, shard = opened(), Shard()
+    for message, events in told(matching, flow, length):
+        shard.asks(message)
+        for event in events:
+            shard.hears(message, event)
+        resting = matching.state.trading[1].book.orders.values()
+        assert {key: one.left for key, one in shard.orders.items() if one.left} == {
+            (order.subaccount, order.ref): order.remaining for order in resting
+        }
 
 
 @given(flow=flows, length=lengths)
-def test_open_interest_long_always_equals_short(flow: Flow, length: int) -> None:
+def test_open_interest_long_equals_short_and_stays_below_its_limit(flow: Flow, length: int) -> None:
     matching = opened()
     sizes: dict[int, int] = {}
-    for _ in range(length):
-        events = matching.tell(flow.next())
+    for _message, events in told(matching, flow, length):
+        before = sum(size for size in sizes.values() if size > 0)
         for fill in only(m.OrderFilled, events):
             sizes[fill.subaccount] = sizes.get(fill.subaccount, 0) + fill.size
         longs = sum(size for size in sizes.values() if size > 0)
-        shorts = -sum(size for size in sizes.values() if size < 0)
-        assert longs == shorts == matching.state.trading[1].open_interest
+        assert longs == -sum(size for size in sizes.values() if size < 0) == matching.state.trading[1].open_interest
+        assert longs <= max(before, MARKET.open_interest_max)
         assert sum(fill.cash for fill in only(m.OrderFilled, events)) == 0
-        for sample in only(m.BookSampled, events):
-            assert sample.open_interest == longs
 
 
 @given(flow=flows, length=lengths)
 def test_reduce_only_never_grows_or_flips_a_position(flow: Flow, length: int) -> None:
+    """Whether it comes or rests; and after each record no more rests than there is to reduce (an invariant of the machine)."""
     matching = opened()
     sizes: dict[int, int] = {}
-    for _ in range(length):
-        message = flow.next()
-        reducing = isinstance(message, m.OrderAdmitted) and message.reduce_only
-        for fill in only(m.OrderFilled, matching.tell(message)):
+    reducing: dict[Owned, bool] = {}
+    for message, events in told(matching, flow, length):
+        if isinstance(message, m.OrderAdmitted):
+            reducing[message.subaccount, message.ref] = message.reduce_only
+        for fill in only(m.OrderFilled, events):
             before = sizes.get(fill.subaccount, 0)
             sizes[fill.subaccount] = after = before + fill.size
-            if reducing and not fill.is_maker:
+            if reducing.get((fill.subaccount, fill.ref)):
                 assert abs(after) < abs(before)
                 assert after * before >= 0
 
 
 @given(flow=flows, length=lengths)
-def test_levels_told_add_up_to_the_book(flow: Flow, length: int) -> None:
+def test_a_fill_or_kill_is_filled_whole_or_changes_nothing(flow: Flow, length: int) -> None:
     matching = opened()
-    told: dict[tuple[int, int], int] = {}
-    for _ in range(length):
-        for level in only(m.BookLevelChanged, matching.tell(flow.next())):
-            told[level.side, level.price] = level.size
-        book = matching.state.trading[1].book
-        here = {(side, price): size for side in (1, -1) for price, size in book.depth(side)}
-        assert {key: size for key, size in told.items() if size} == here
+    book = matching.state.trading[1].book
+    queue = queue_of(book)
+    for message, events in told(matching, flow, length):
+        before, queue = queue, queue_of(book)
+        if isinstance(message, m.OrderAdmitted) and message.time_in_force == TimeInForce.FOK:
+            mine = [
+                abs(fill.size) for fill in only(m.OrderFilled, events) if fill.ref == message.ref and not fill.is_maker
+            ]
+            assert sum(mine) in (0, message.size)
+            time_passed = any(one.reason == Reason.EXPIRED for one in only(m.OrderCancelled, events))
+            ended = bool(only(m.MarketStateChanged, events))
+            assert mine or before == queue or time_passed or ended
+
+
+@given(mine=st.integers(1, 9), others=st.integers(1, 9), coming=st.integers(1, 20))
+def test_decrement_takes_the_same_off_both_orders(mine: int, others: int, coming: int) -> None:
+    matching = Driven("matching")
+    matching.tell(m.MarketListed(BTC))
+    matching.tell(m.SettlementMarked(1, MARK))
+    matching.tell(order(256, 1, -1, mine))
+    matching.tell(order(512, 1, -1, others))
+    events = matching.tell(order(257, 1, 1, coming, self_trade=SelfTrade.DECREMENT))
+    off = min(mine, coming)
+    traded = min(others, coming - off)
+    assert [fill.size for fill in only(m.OrderFilled, events) if not fill.is_maker] == [traded * BTC.lot] * (traded > 0)
+    lots = {(one.subaccount, one.remaining // BTC.lot) for one in only(m.OrderReduced, events)}
+    lots |= {(one.subaccount, 0) for one in only(m.OrderCancelled, events)}
+    assert lots == {(256, mine - off), (257, coming - off)}
+    rest = coming - off - traded
+    assert sum(one.remaining for one in only(m.OrderRested, events)) == rest * BTC.lot
+
+
+@given(
+    place=st.integers(0, 2),
+    price=st.sampled_from([MARK - 10, MARK, MARK]),
+    lots=st.integers(1, 9),
+)
+def test_a_replace_keeps_its_place_only_when_it_does_not_grow_and_does_not_move(
+    place: int, price: int, lots: int
+) -> None:
+    matching = Driven("matching")
+    matching.tell(m.MarketListed(BTC))
+    matching.tell(m.SettlementMarked(1, MARK))
+    for owner in range(3):
+        matching.tell(order(256 * (owner + 1), 1, 1, 5))
+    ids = [(1 << 40) + number for number in (1, 2, 3)]
+    events = matching.tell(m.ReplaceRequested(256 * (place + 1), 1, 1, 9, price, lots * BTC.lot, adds_risk=True))
+    assert the(m.OrderReplaced, events).order_id == ids[place]
+    kept = price == MARK and lots <= 5
+    expected = ids if kept else [*ids[:place], *ids[place + 1 :], ids[place]]
+    assert [order_id for order_id, _, _ in queue_of(matching.state.trading[1].book)] == expected
+
+
+levels = st.dictionaries(st.integers(60, 140), st.integers(1, 30), max_size=12)
+
+
+@given(bids=levels, asks=levels, mark=st.integers(70, 130), width=st.integers(0, 40))
+def test_an_auction_price_has_most_volume_least_rest_and_is_nearest_to_the_mark(
+    bids: dict[int, int], asks: dict[int, int], mark: int, width: int
+) -> None:
+    """Against every price of the band, one by one."""
+    low, high = (mark - width) * MARKET.tick, (mark + width) * MARKET.tick
+    merits: dict[int, tuple[int, int, int, int]] = {}
+    for number in range(mark - width, mark + width + 1):
+        demand = sum(size for price, size in bids.items() if price >= number)
+        supply = sum(size for price, size in asks.items() if price <= number)
+        price = number * MARKET.tick
+        merits[price] = (min(demand, supply), -abs(demand - supply), -abs(number - mark), -price)
+    best = max(merits, key=merits.__getitem__)
+    expected = best if merits[best][0] else 0
+    found = clearing_price(MARKET, ladder(bids, -1), ladder(asks, 1), low, high, mark * MARKET.tick)
+    assert found == expected
+
+
+def ladder(sizes: dict[int, int], sign: int) -> Levels:
+    """Levels, best first, prices in ticks."""
+    return [(price * MARKET.tick, sizes[price]) for price in sorted(sizes, key=lambda price: sign * price)]
+
+
+@given(flow=flows, length=lengths)
+def test_changes_as_published_rebuild_the_book(flow: Flow, length: int) -> None:
+    """Through the feed's own bytes and the client's own book; update and trade ids have no gaps."""
+    matching, client = opened(), LiveBook()
+    client.begin(market_data_pb2.Book(market=1))
+    trading = matching.state.trading[1]
+    trade_ids: list[int] = []
+    for _message, events in told(matching, flow, length):
+        trade_ids += [trade.trade_id - (1 << 40) for trade in only(m.TradeExecuted, events)]
+        for event in only(m.BookChanged, events):
+            assert event.update_id == client.update_id + 1
+            assert len({price for price, _ in event.bids}) == len(event.bids)
+            assert len({price for price, _ in event.asks}) == len(event.asks)
+            client.take_record(feeds_pb2.FeedRecord.FromString(encode_event(event, "matching/0", 1, 1, 1, 1)))
+            best = (max(client.bids, default=0), min(client.asks, default=0))
+            assert best == (event.best_bid, event.best_ask)
+            sizes = (client.bids.get(event.best_bid, 0), client.asks.get(event.best_ask, 0))
+            assert sizes == (event.best_bid_size, event.best_ask_size)
+        assert client.bids == dict(trading.book.bids.depth())
+        assert client.asks == dict(trading.book.asks.depth())
+    assert trade_ids == list(range(1, len(trade_ids) + 1))

@@ -132,16 +132,16 @@ def test_an_ioc_beyond_the_band_trades_up_to_its_edge(matching: Driven) -> None:
 
 def test_a_trade_at_the_makers_price_with_one_cash_for_both(matching: Driven) -> None:
     maker, taker = order(ONE, -1, price=MARK - 100), order(TWO, 1, COIN // 2)
-    (rested, level) = matching.tell(maker)
+    (rested, changed) = matching.tell(maker)
     assert rested == m.OrderRested(ONE, 1, maker.ref, (1 << 40) + 1, COIN)
-    assert level == m.BookLevelChanged(1, -1, MARK - 100, COIN)
+    assert changed == m.BookChanged(1, 1, [], [(MARK - 100, COIN)], 0, 0, MARK - 100, COIN)
     cash = 399_950_000_000
     trade_id = (1 << 40) + 1
     assert matching.tell(taker) == [
         m.OrderFilled(ONE, 1, maker.ref, trade_id, trade_id, MARK - 100, -COIN // 2, cash, True, COIN // 2),  # noqa: FBT003
         m.OrderFilled(TWO, 1, taker.ref, trade_id + 1, trade_id, MARK - 100, COIN // 2, -cash, False, 0),  # noqa: FBT003
         m.TradeExecuted(1, trade_id, MARK - 100, COIN // 2, 1, OrderKind.CLIENT, trade_id, trade_id + 1),
-        m.BookLevelChanged(1, -1, MARK - 100, COIN // 2),
+        m.BookChanged(1, 2, [], [(MARK - 100, COIN // 2)], 0, 0, MARK - 100, COIN // 2),
     ]
     assert matching.state.trading[1].size_seen == {ONE: -COIN // 2, TWO: COIN // 2}
     assert matching.state.trading[1].open_interest == COIN // 2
@@ -166,10 +166,7 @@ def test_what_a_gtc_does_not_trade_rests(matching: Driven) -> None:
     matching.tell(order(ONE, -1))
     events = matching.tell(order(TWO, 1, 3 * COIN))
     assert the(m.OrderRested, events).remaining == 2 * COIN
-    assert only(m.BookLevelChanged, events) == [
-        m.BookLevelChanged(1, -1, MARK, 0),
-        m.BookLevelChanged(1, 1, MARK, 2 * COIN),
-    ]
+    assert the(m.BookChanged, events) == m.BookChanged(1, 2, [(MARK, 2 * COIN)], [(MARK, 0)], MARK, 2 * COIN, 0, 0)
 
 
 def test_a_post_only_that_takes_nothing_rests(matching: Driven) -> None:
@@ -183,7 +180,7 @@ def test_an_account_does_not_trade_with_itself_even_over_two_subaccounts(matchin
     events = matching.tell(order(ONE + 1, 1, 2 * COIN))
     assert [fill.subaccount for fill in only(m.OrderFilled, events)] == [THREE, ONE + 1]
     assert why(events) == (Reason.SELF_TRADE, 0)
-    assert matching.state.trading[1].book.size_at(-1, MARK) == COIN
+    assert matching.state.trading[1].book.asks.size_at(MARK) == COIN
 
 
 def test_a_reduce_only_closes_what_is_there_and_no_more(matching: Driven) -> None:
@@ -205,7 +202,7 @@ def test_a_resting_order_outside_the_band_is_cancelled_instead_of_traded(matchin
     dropped, *_ = only(m.OrderCancelled, events)
     assert (dropped.subaccount, dropped.reason, dropped.limit) == (ONE, Reason.OUTSIDE_BAND, 772_800)
     assert [fill.subaccount for fill in only(m.OrderFilled, events)] == [TWO, THREE]
-    assert m.BookLevelChanged(1, 1, 790_000, 0) in events
+    assert (790_000, 0) in the(m.BookChanged, events).bids
 
 
 def test_a_cancel_by_ref_in_any_state_however_late(matching: Driven) -> None:
@@ -215,7 +212,7 @@ def test_a_cancel_by_ref_in_any_state_however_late(matching: Driven) -> None:
     events = matching.tell(m.CancelRequested(ONE, 1, resting.ref, 77), age_ms=10 * LATE_MS)
     assert events == [
         m.OrderCancelled(ONE, 1, resting.ref, (1 << 40) + 1, COIN, Reason.CANCELLED_BY_CLIENT, 0, 77),
-        m.BookLevelChanged(1, 1, MARK, 0),
+        m.BookChanged(1, 2, [(MARK, 0)], [], 0, 0, 0, 0),
     ]
     refused = m.CancelRefused(ONE, 1, 78, Reason.ORDER_NOT_OPEN)
     assert matching.tell(m.CancelRequested(ONE, 1, resting.ref, 78)) == [refused]
@@ -245,7 +242,7 @@ def test_each_mark_is_answered_with_a_sample(matching: Driven) -> None:
     matching.tell(order(THREE, 1, COIN // 2, MARK + 10))
     marks = m.MarksUpdated([(1, MARK, MARK), (2, MARK, MARK), (9, 1, 1)])
     assert matching.tell(marks) == [
-        m.BookSampled(1, MARK - 10, MARK + 10, MARK - 10, 0, MARK + 10, COIN // 2),
+        m.BookSampled(1, MARK - 10, MARK + 10, MARK - 10, 0, MARK + 10, COIN // 2, 5 * COIN, COIN // 2),
     ]
 
 
