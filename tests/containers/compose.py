@@ -23,7 +23,6 @@ BROKER = "kafka"
 NO_KAFKA_SETTING = ("heap", "node", "process", "controller", "listeners", "advertised", "listener", "log", "inter")
 """First words of the broker's settings that are addresses, paths or the process's own."""
 HEALTHY, COMPLETED = "service_healthy", "service_completed_successfully"
-STOP_SECONDS_MAX = 60.0
 
 
 def read_compose() -> dict[str, Any]:
@@ -108,10 +107,10 @@ class Container:
             await wait_until(self.is_healthy, f"{self.name} is healthy")
 
     async def stop(self) -> int:
-        """Send the image's stop signal; returns the exit code."""
+        """Send the image's stop signal; returns the exit code, TimeoutError when an engine would kill it."""
         assert self.process is not None
         self.process.send_signal(signal.Signals[self.venue.image.stop_signal])
-        return await asyncio.wait_for(self.process.wait(), STOP_SECONDS_MAX)
+        return await asyncio.wait_for(self.process.wait(), int(self.spec["stop_grace_period"].removesuffix("s")))
 
     async def end(self) -> None:
         """Kill what still runs."""
@@ -134,7 +133,7 @@ class ComposedVenue:
         services = read_compose()["services"]
         own = {name: spec for name, spec in services.items() if "build" in spec}
         self.containers = {name: Container(name, spec, self) for name, spec in own.items()}
-        addresses = [(name, port) for name in [*own, "prometheus"] for port in (50051, 9464, 9090)]
+        addresses = [(name, port) for name in [*own, "prometheus"] for port in (50051, 50052, 9464, 9090)]
         self.ports = dict(zip(addresses, free_ports(len(addresses)), strict=True))
         self.starting: dict[str, asyncio.Task[None]] = {}
 
