@@ -17,6 +17,7 @@ KEY_SIZE = 32
 SIGNATURE_SIZE = 64
 FRAME_DOMAIN = "vigil.v1.frame"
 QUERY_DOMAIN = "vigil.v1.query"
+ADMIN_DOMAIN = "vigil.v1.admin"
 
 FIELD_PRIME = 2**255 - 19
 SIGN_BIT = 2**255
@@ -47,7 +48,14 @@ def account_of_key(key: bytes) -> AccountId:
 
 def derived_command_id(signed: bytes, index: int) -> int:
     """Id of a command that brought none: from the signed bytes and its place in the frame; never 0."""
-    return first_64_bits(signed + index.to_bytes(4, "big")) or 1
+    return derived_from(blake2b(signed), index)
+
+
+def derived_from(begun: blake2b, index: int) -> int:
+    """As derived_command_id, of signed bytes that were hashed already."""
+    whole = begun.copy()
+    whole.update(index.to_bytes(4, "big"))
+    return int.from_bytes(whole.digest()[:8], "big") or 1
 
 
 def signed_bytes(domain: str, venue: str, content: bytes) -> bytes:

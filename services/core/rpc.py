@@ -2,7 +2,7 @@
 
 All servicers are grpc.aio. Every RPC runs inside one interceptor, which reads the request itself (what cannot be read or holds
 unknown fields is INVALID_ARGUMENT, never INTERNAL), turns `Refused` and a stopped partition into their status, and an unexpected
-exception, which is a bug, into INTERNAL with a log line that has the trace id. Ports are insecure for now: keep them in one network.
+exception, which is a bug, into INTERNAL with a log line that has the trace id.
 """
 
 import secrets
@@ -38,10 +38,24 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 @dataclass(frozen=True)
+class Tls:
+    """Certificate chain and private key of a server, PEM."""
+
+    certificate: bytes
+    key: bytes
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """As grpc takes them."""
+        return grpc.ssl_server_credentials([(self.key, self.certificate)])
+
+
+@dataclass(frozen=True)
 class RpcSettings:
     """Limits of a server; the defaults suit a public one."""
 
     address: str = "127.0.0.1:0"
+    tls: Tls | None = None
+    """None: in plaintext, for addresses of this host and networks that nobody else is in."""
     request_bytes_max: int = 64 * 1024
     response_bytes_max: int = 16 * 1024 * 1024
     metadata_bytes_max: int = 8 * 1024
@@ -55,16 +69,17 @@ class RpcSettings:
 class Refused(Exception):
     """A request that is not served, and why: the interceptor answers with `status`, `reason` and the text."""
 
-    def __init__(self, status: grpc.StatusCode, text: str, reason: Reason = Reason.MALFORMED) -> None:
+    def __init__(self, status: grpc.StatusCode, text: str, reason: Reason = Reason.MALFORMED, limit: int = 0) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
         self.reason = reason
+        self.limit = limit
 
 
-def malformed(text: str) -> Refused:
+def malformed(text: str, limit: int = 0) -> Refused:
     """Refusal of a request that cannot be read or that asks for something that does not exist in this form."""
-    return Refused(grpc.StatusCode.INVALID_ARGUMENT, text)
+    return Refused(grpc.StatusCode.INVALID_ARGUMENT, text, Reason.MALFORMED, limit)
 
 
 def not_found(text: str, reason: Reason) -> Refused:
@@ -89,8 +104,9 @@ def reason_metadata(reason: Reason) -> tuple[tuple[str, str], ...]:
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps every RPC: see the module's docstring."""
 
-    def __init__(self, meter: RpcMeter) -> None:
+    def __init__(self, meter: RpcMeter, is_serving: Callable[[], bool]) -> None:
         self.meter = meter
+        self.is_serving = is_serving
         self.wrapped: dict[str, Handler | None] = {}
 
     async def intercept_service(
@@ -98,12 +114,25 @@ class Guard(grpc.aio.ServerInterceptor):
     ) -> Any:  # noqa: ANN401 - grpc's own stubs say so
         """Return the wrapped handler of a method, None for an unknown one."""
         method = details.method
+        if method.startswith(STRICT) and not self.is_serving():
+            return starting(await continuation(details))
         if method in self.wrapped:
             return self.wrapped[method]
         handler = await continuation(details)
         if handler is not None:
             handler = self.wrapped[method] = guarded_handler(method, handler, self.meter)
         return handler
+
+
+def starting(handler: "Handler | None") -> "Handler | None":
+    """A handler in the same form that says to come back; None for an unknown method."""
+    if handler is None:
+        return None
+
+    async def refuse(_request: Any, context: Context) -> None:  # noqa: ANN401
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "this process is starting; ask its health, and come back")
+
+    return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 def guarded_handler(method: str, handler: Handler, meter: RpcMeter) -> Handler:
@@ -232,10 +261,11 @@ class RpcServer:
         self.settings = settings
         self.meter = meter or RpcMeter()
         self.server = grpc.aio.server(
-            interceptors=[Guard(self.meter)],
+            interceptors=[Guard(self.meter, lambda: self.serving)],
             options=list(server_options(settings)),
             maximum_concurrent_rpcs=settings.rpcs_max,
         )
+        self.serving = False
         self.health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
         self.names = [service.name for service in services]
@@ -243,16 +273,27 @@ class RpcServer:
             service.add(service.servicer, self.server)
         reflected = [*self.names, health.SERVICE_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(reflected, self.server)
-        self.port = self.server.add_insecure_port(settings.address)
+        if settings.tls is None:
+            self.port = self.server.add_insecure_port(settings.address)
+        else:
+            self.port = self.server.add_secure_port(settings.address, settings.tls.credentials())
 
     @property
     def address(self) -> str:
         """Where it listens."""
         return f"{self.settings.address.rpartition(':')[0]}:{self.port}"
 
-    async def start(self) -> None:
-        """Begin to serve."""
+    async def start(self, *, serving: bool = True) -> None:
+        """Listen, and serve; without `serving` every call but health and reflection is UNAVAILABLE until serve()."""
         await self.server.start()
+        for name in self.names:
+            await self.health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        if serving:
+            await self.serve()
+
+    async def serve(self) -> None:
+        """Answer calls from now on."""
+        self.serving = True
         for name in self.names:
             await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
@@ -275,15 +316,20 @@ def server_options(settings: RpcSettings) -> Iterator[tuple[str, int]]:
     yield "grpc.max_connection_idle_ms", settings.idle_ms_max
 
 
-def open_channel(address: str, response_bytes_max: int = 16 * 1024 * 1024) -> grpc.aio.Channel:
-    """Channel to a server of this module; it connects when first used, and again after every loss."""
-    return grpc.aio.insecure_channel(
-        address,
-        options=[
-            ("grpc.max_receive_message_length", response_bytes_max),
-            ("grpc.keepalive_time_ms", 60_000),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 2_000),
-            ("grpc.use_local_subchannel_pool", 1),
-        ],
-    )
+def open_channel(
+    address: str, response_bytes_max: int = 16 * 1024 * 1024, roots: bytes | None = None
+) -> grpc.aio.Channel:
+    """Channel to a server of this module; it connects when first used, and again after every loss.
+
+    With `roots` (PEM) it speaks TLS and trusts certificates that these signed; otherwise plaintext.
+    """
+    options = [
+        ("grpc.max_receive_message_length", response_bytes_max),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    if roots is None:
+        return grpc.aio.insecure_channel(address, options)
+    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(roots), options)

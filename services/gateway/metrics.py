@@ -1,13 +1,15 @@
 """What a gateway shows: commands by outcome and reason, machines behind, streams and waiting clients; it shields nothing."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from services.core.reasons import Reason
 from services.core.rpc_meter import RpcCollector
+from services.gateway.explain import Units, explained
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
@@ -16,23 +18,33 @@ if TYPE_CHECKING:
 
 NOTHING = "nothing"
 PREFIX = "COMMAND_OUTCOME_"
-R = TypeVar("R", bound=pb.FrameResult)
+FRAME = "frame"
+"""Stands for the kind of frames that are refused before anybody looks at their commands."""
 
 
 class CommandCounts:
     """Commands answered, by kind, outcome and reason; all three come from enums and schemas, so labels are bounded."""
 
     def __init__(self) -> None:
-        self.answered: dict[tuple[str, str, str], int] = {}
+        self.answered: dict[tuple[str | None, int, int], int] = {}
 
-    def count(self, commands: tuple[pb.Command, ...], answer: R) -> R:
-        """Count a frame's results, which stand in the order of its commands; returns them."""
-        for command, result in zip(commands, answer.results, strict=True):
-            kind = command.WhichOneof("request") or NOTHING
-            outcome = common_pb2.CommandOutcome.Name(result.outcome).removeprefix(PREFIX)
-            key = (kind, outcome, result.reason_name)
-            self.answered[key] = self.answered.get(key, 0) + 1
-        return answer
+    def count(self, kinds: Sequence[str | None], answer: pb.FrameResult) -> None:
+        """Count a frame's results; `kinds` are those of its commands, in order."""
+        answered = self.answered
+        for kind, result in zip(kinds, answer.results, strict=True):
+            key = (kind, result.outcome, result.reason)
+            answered[key] = answered.get(key, 0) + 1
+
+    def refused(self, reason: Reason) -> None:
+        """Count a frame that was refused whole."""
+        key = (FRAME, int(common_pb2.COMMAND_OUTCOME_REFUSED), int(reason))
+        self.answered[key] = self.answered.get(key, 0) + 1
+
+    def named(self) -> Iterator[tuple[tuple[str, str, str], int]]:
+        """Counts under the names of kind, outcome and reason."""
+        for (kind, outcome, reason), count in tuple(self.answered.items()):
+            name = common_pb2.CommandOutcome.Name(common_pb2.CommandOutcome.ValueType(outcome)).removeprefix(PREFIX)
+            yield (kind or NOTHING, name, explained(reason, 0, Units())[0] if reason else ""), count
 
 
 class GatewayCollector(Collector):
@@ -45,7 +57,7 @@ class GatewayCollector(Collector):
         """Read the gateway once."""
         labels = ["command", "outcome", "reason"]
         commands = CounterMetricFamily("vigil_gateway_commands", "Commands answered", labels=labels)
-        for key, count in tuple(self.gateway.submitter.counts.answered.items()):
+        for key, count in self.gateway.submitter.counts.named():
             commands.add_metric(key, count)
         yield commands
         yield GaugeMetricFamily("vigil_gateway_streams", "Feeds followed by clients", value=self.gateway.hub.count)

@@ -4,7 +4,7 @@ Whoever composes a gateway hands it the channels, which may all lead into the sa
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 
@@ -21,7 +21,7 @@ Channels = Mapping[str, Sequence[grpc.aio.Channel]]
 
 
 class Queries:
-    """Stubs of risk, matching and settlement."""
+    """Stubs of the machines that gateways ask."""
 
     def __init__(self, channels: Channels) -> None:
         """Build the stubs; KeyError names a service without channels."""
@@ -29,6 +29,7 @@ class Queries:
         self.risk = [rpc.RiskQueriesStub(one) for one in channels["risk"]]
         self.matching = [rpc.MatchingQueriesStub(one) for one in channels["matching"]]
         self.settlement = [rpc.SettlementQueriesStub(one) for one in channels["settlement"]]
+        self.funding = [rpc.FundingQueriesStub(one) for one in channels["funding"]]
 
     async def account(self, partition: int, account: int) -> trading_pb2.Account:
         """State of an account; raises Refused when its machine does not answer."""
@@ -42,8 +43,14 @@ class Queries:
 
     async def command_results(self, service: str, query: pb.CommandResultsQuery) -> list[pb.CommandState]:
         """What became of commands, in order; raises Refused when the machine does not answer."""
-        stub = self.settlement[query.partition] if service == "settlement" else self.risk[query.partition]
-        return list((await answer(stub.GetCommandResults(query, timeout=TIMEOUT_S))).states)
+        stubs: dict[str, Sequence[Any]] = {"risk": self.risk, "settlement": self.settlement, "funding": self.funding}
+        stub = stubs[service][query.partition]
+        results: pb.CommandResultsAnswer = await answer(stub.GetCommandResults(query, timeout=TIMEOUT_S))
+        return list(results.states)
+
+    async def keys(self, query: pb.KeysQuery) -> pb.KeysPage:
+        """A page of keys; raises Refused when its machine does not answer."""
+        return await answer(self.risk[query.partition].ListKeys(query, timeout=TIMEOUT_S))
 
     async def status(self, service: str, partition: int) -> pb.MachineStatus:
         """How far a machine is; raises Refused when it does not answer."""

@@ -37,6 +37,7 @@ class Tail:
         self.deliver = deliver
         self.offset = 0
         self.seq = 0
+        self.moved = asyncio.Event()
 
     async def begin_at_end(self) -> None:
         """Skip history but its last record, whose `seq` says where the feed stands."""
@@ -54,7 +55,14 @@ class Tail:
             for record in records:
                 self.take(record.value)
                 self.offset = record.offset + 1
+            self.moved.set()
             await asyncio.sleep(0)
+
+    async def reach(self, offset: int) -> None:
+        """Wait until everything before an offset was handed on."""
+        while self.offset < offset:
+            self.moved.clear()
+            await self.moved.wait()
 
     def take(self, raw: bytes) -> None:
         """Hand one record on, unless it came before; what cannot be read is passed over and logged."""

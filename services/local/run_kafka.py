@@ -30,7 +30,7 @@ from services.local.window import Sources, Window, show
 BROKER = ROOT / "deploy" / "kafka" / "broker.py"
 EXIT_FAILED = 1
 LOOPBACK = "127.0.0.1"
-ASKED = ("risk", "matching", "settlement", "funding", "insurance_fund", "ledger", "oracle")
+ASKED = ("risk", "matching", "settlement", "funding", "insurance_fund", "ledger", "oracle", "gateway")
 """Who answers queries and shows metrics: each has the first port plus its place here."""
 
 log = structlog.get_logger(__name__)
@@ -53,6 +53,7 @@ class KafkaOptions:
     queries_port: int
     metrics_port: int
     gateway: str
+    admin: str
     headless: bool
 
     def queries(self, name: str) -> str:
@@ -177,6 +178,10 @@ def gateway(options: KafkaOptions, bootstrap: str) -> Child:
         "VIGIL_GATEWAY_RISK": options.queries("risk"),
         "VIGIL_GATEWAY_MATCHING": options.queries("matching"),
         "VIGIL_GATEWAY_SETTLEMENT": options.queries("settlement"),
+        "VIGIL_GATEWAY_FUNDING": options.queries("funding"),
+        "VIGIL_GATEWAY_ADMIN": options.admin,
+        "VIGIL_GATEWAY_METRICS": options.metrics("gateway"),
+        "VIGIL_GATEWAY_FUNDING": options.queries("funding"),
     }
     return child(options, "gateway", ["services.gateway"], environment)
 

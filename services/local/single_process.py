@@ -41,6 +41,10 @@ from services.settlement.ledger.store import Store
 
 HOST = HostSettings(wait_ms=10, snapshot_every=200_000)
 STOP_SECONDS_MAX = 20.0
+ASKED = ("risk", "matching", "settlement", "funding")
+"""Machines that the gateway asks."""
+SHIELD_PER_S = 1_000_000
+"""The gateway's own shield counts real time, which a fast clock leaves far behind: here risk's buckets alone limit, by the venue's time."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +56,7 @@ class Addresses:
     gateway: str = "127.0.0.1:50051"
     queries: str = "127.0.0.1:50061"
     metrics: str = "127.0.0.1:9464"
+    admin: str = "127.0.0.1:0"
 
 
 class SingleProcess:
@@ -125,7 +130,9 @@ class SingleProcess:
     async def start_gateway(self) -> None:
         """Start the public server; all its questions go to the one server of queries."""
         channel = open_channel(self.server.address)
-        channels = {service: [channel] * self.partitions(service) for service in ("risk", "matching", "settlement")}
+        channels = {
+            service: [channel] * self.partitions(service) for service in ("risk", "matching", "settlement", "funding")
+        }
         rpc = RpcSettings(address=self.addresses.gateway)
         self.gateway = Gateway(self.home, Queries(channels), GatewaySettings(rpc=rpc))
         await self.gateway.start()

@@ -9,7 +9,7 @@ from services.core.reasons import Reason
 from services.core.rpc import Context, Service, not_found
 from services.matching.book import Book
 from services.matching.state import State
-from vigil.v1 import market_data_pb2, queries_pb2, queries_pb2_grpc
+from vigil.v1 import common_pb2, market_data_pb2, queries_pb2, queries_pb2_grpc
 
 
 class Servicer(queries_pb2_grpc.MatchingQueriesServicer):
@@ -32,6 +32,8 @@ class Servicer(queries_pb2_grpc.MatchingQueriesServicer):
             market=request.market,
             machine=host.engine.name,
             seq=feed_seq(host, "feed.book"),
+            update_id=trading.updates,
+            state=common_pb2.MarketState.ValueType(trading.state),
             at_ms=state.now_ms,
             bids=levels(trading.book, Side.BUY, request.depth),
             asks=levels(trading.book, Side.SELL, request.depth),

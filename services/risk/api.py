@@ -1,15 +1,20 @@
 """Queries about accounts and commands; read-only, answered between two records."""
 
+from itertools import islice
+
 from services.core.feeds import SIDES
 from services.core.fixed import SUBACCOUNTS, AccountId, Price, div_floor
 from services.core.machine_queries import command_results, feed_seq, host_of, status_of
 from services.core.markets import Market
 from services.core.messages import Side
 from services.core.process import Hosts
-from services.core.rpc import Context, Service
+from services.core.rpc import Context, Service, malformed
 from services.risk import margin
-from services.risk.state import Exposure, OpenOrder, State, Subaccount, health
+from services.risk.state import Account, Exposure, OpenOrder, State, Subaccount, health
 from vigil.v1 import common_pb2, queries_pb2, queries_pb2_grpc, trading_pb2
+
+KEYS_PAGE = 1_000
+KEYS_PAGE_MAX = 10_000
 
 
 class Servicer(queries_pb2_grpc.RiskQueriesServicer):
@@ -33,6 +38,21 @@ class Servicer(queries_pb2_grpc.RiskQueriesServicer):
             subaccounts=subaccounts(state, request.account),
         )
 
+    async def ListKeys(  # noqa: N802
+        self, request: queries_pb2.KeysQuery, context: Context
+    ) -> queries_pb2.KeysPage:
+        """Keys of some accounts, in the order in which they were opened."""
+        del context
+        if request.accounts > KEYS_PAGE_MAX:
+            raise malformed(f"accounts {request.accounts}: at most {KEYS_PAGE_MAX} per page are accepted")
+        host = host_of(self.hosts, request.partition)
+        state: State = host.query()
+        start = min(request.start, len(state.accounts))
+        accounts = islice(state.accounts.values(), start, start + (request.accounts or KEYS_PAGE))
+        return queries_pb2.KeysPage(
+            machine=host.engine.name, seq=feed_seq(host, "feed.account"), accounts=map(encode_keys, accounts)
+        )
+
     async def GetCommandResults(  # noqa: N802
         self, request: queries_pb2.CommandResultsQuery, context: Context
     ) -> queries_pb2.CommandResultsAnswer:
@@ -47,6 +67,15 @@ class Servicer(queries_pb2_grpc.RiskQueriesServicer):
         """How far the machine is."""
         del context
         return status_of(self.hosts, request)
+
+
+def encode_keys(account: Account) -> queries_pb2.AccountKeys:
+    """Rights of an account's keys."""
+    keys = [
+        queries_pb2.KeyRights(key_id=number, scopes=key.scopes, expires_ms=key.expires_ms, revoked=key.revoked)
+        for number, key in sorted(account.keys.items())
+    ]
+    return queries_pb2.AccountKeys(account=account.id, keys=keys)
 
 
 def subaccounts(state: State, account: AccountId) -> list[trading_pb2.Subaccount]:
@@ -118,6 +147,7 @@ def encode_order(exposure: Exposure, order: OpenOrder) -> trading_pb2.Order:
         remaining=order.remaining,
         reduce_only=order.reduce_only,
         kind=common_pb2.OrderKind.ValueType(order.kind),
+        expires_ms=order.expires_ms,
     )
 
 

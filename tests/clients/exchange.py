@@ -90,7 +90,7 @@ class Exchange:
         """Start one more gateway; it is ready when every market has its first mark."""
         channels = {
             service: [open_channel(self.server.address)] * self.partitions(service)
-            for service in ("risk", "matching", "settlement")
+            for service in ("risk", "matching", "settlement", "funding")
         }
         gateway = Gateway(home or self.home, Queries(channels), settings)
         self.gateways.append(gateway)
