@@ -7,42 +7,7 @@ from services.core.fixed import LATE_MS
 from services.core.messages import OrderKind, TimeInForce
 from services.core.reasons import Reason
 from tests.builders import BTC, COIN, START_MS, Driven, but, only, the
-
-MARK = 800_000
-ONE, TWO, THREE = 256, 512, 768
-GTC, IOC, POST_ONLY = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.POST_ONLY
-
-
-@pytest.fixture
-def matching() -> Driven:
-    """Matching with an open market at 8,000.00."""
-    machine = Driven("matching")
-    machine.tell(m.MarketListed(BTC))
-    machine.tell(m.SettlementMarked(1, MARK))
-    return machine
-
-
-REFS = dict.fromkeys(range(5_000), 0)
-
-
-def order(
-    subaccount: int,
-    side: int,
-    size: int = COIN,
-    price: int = MARK,
-    tif: int = GTC,
-    *,
-    reduce_only: bool = False,
-    kind: int = OrderKind.CLIENT,
-    adds_risk: bool = True,
-) -> m.OrderAdmitted:
-    REFS[subaccount] += 1
-    return m.OrderAdmitted(subaccount, 1, REFS[subaccount], side, tif, price, size, reduce_only, kind, adds_risk)
-
-
-def why(events: list[m.Message]) -> tuple[Reason, int]:
-    cancelled = the(m.OrderCancelled, events)
-    return Reason(cancelled.reason), cancelled.limit
+from tests.unit.matching.book_terms import IOC, MARK, ONE, POST_ONLY, THREE, TWO, order, why
 
 
 def test_the_stream_is_passed_on_in_order(matching: Driven) -> None:
