@@ -9,7 +9,7 @@ ARGS ?=
 KAFKA_LIBS := build/kafka/libs/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup stubs run run-kafka test lint format simulate soak vectors bench-log bench-orders tools kafka kafka-stop \
+.PHONY: help setup stubs run run-kafka test lint format simulate soak vectors bench-log bench-orders compiled tools kafka kafka-stop \
 	kafka-status lock wheel clean
 
 help: ## this list
@@ -69,6 +69,9 @@ bench-log: setup tools ## throughput and latency of the logs and the host; figur
 
 bench-orders: setup tools ## orders per second and latency end to end; figures in build/bench/orders.json; ARGS=--quick
 	@$(PY) -m bench.orders $(ARGS)
+
+compiled: setup ## machines, formulas and the book compiled with mypyc, as a copy of the services in build/compiled
+	@$(PY) deploy/compiled.py $(ARGS)
 
 tools: | $(VENV)/bin/python ## what the full test-suite needs beyond Python: Java, jars of Kafka, Prometheus, npm packages
 	@$(PY) deploy/kafka/tools.py

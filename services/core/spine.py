@@ -7,7 +7,7 @@ bytes in any process, so a restart may emit again and receivers drop what they h
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Generic, TypeVar, cast
+from typing import Generic, cast
 from zlib import crc32
 
 import msgspec
@@ -15,8 +15,8 @@ import msgspec
 from services.core import messages as m
 from services.core.feeds import encode_digest, encode_event
 from services.core.fixed import InvariantError, Milliseconds, account_of, invariant, slot_of
+from services.core.machine_state import Machine, MachineState, S, no_work
 from services.core.markets import Market
-from services.core.timers import Timer, Timers
 from services.core.topics import DIGESTS, SERVICES, Hop, Key, hops_from, inputs, inputs_from_outside, topic_of
 
 DIGEST_SIZE = 16
@@ -32,44 +32,6 @@ KNOWN_TO_ALL = frozenset((m.Genesis, m.Tick, m.Continue, m.Resumed, m.ActivateRu
 
 class ChainBroken(Exception):
     """A sender's history forked: the partition stops, whoever is right."""
-
-
-@dataclass(slots=True)
-class MachineState:
-    """What every machine's state has; the engine keeps it, the machine reads it and arms timers."""
-
-    now_ms: Milliseconds = 0
-    rules: int = 0
-    genesis: m.Genesis | None = None
-    timers: Timers = field(default_factory=Timers)
-    markets: dict[int, Market] = field(default_factory=dict)
-    rounds_since_resumed: int = 0
-
-
-S = TypeVar("S", bound=MachineState)
-
-
-def nothing_to_fire(_state: MachineState, _timer: Timer) -> list[m.Message]:
-    """Stand in for `fire` of a machine that arms no timers."""
-    return []
-
-
-def no_work(_state: MachineState) -> list[m.Message]:
-    """Stand in for `work` of a machine that never slices."""
-    return []
-
-
-@dataclass(frozen=True)
-class Machine(Generic[S]):
-    """A service as the engine sees it. `work` does one slice of postponed work and returns [] when there is none."""
-
-    service: str
-    state: type[S]
-    apply: Callable[[S, m.Record], list[m.Message]]
-    check_invariants: Callable[[S], None]
-    fire: Callable[[S, Timer], list[m.Message]] = nothing_to_fire
-    work: Callable[[S], list[m.Message]] = no_work
-    has_work: Callable[[S], bool] = lambda _state: False
 
 
 @dataclass(slots=True)
@@ -109,7 +71,7 @@ Output = tuple[str, int, bytes]
 Choose = Callable[[m.Message], tuple[int, ...]]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Way:
     """A hop of one message, made ready once: where it goes, and which partitions of it a message is for."""
 
@@ -338,3 +300,24 @@ class Engine(Generic[S]):
 def machine_number(service: str) -> int:
     """Number of a service as owner of a TRANSIT book."""
     return SERVICES.index(service) + 1
+
+
+__all__ = [
+    "DIGEST_EVERY",
+    "KNOWN_TO_ALL",
+    "ChainBroken",
+    "Choose",
+    "Counters",
+    "Engine",
+    "Machine",
+    "MachineState",
+    "Output",
+    "Peer",
+    "S",
+    "Spine",
+    "Way",
+    "fingerprint",
+    "machine_number",
+    "no_work",
+    "record_type",
+]
