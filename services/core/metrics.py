@@ -10,17 +10,20 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.core.host import Host
 
-SCRAPE_SECONDS_MAX = 5.0
+WAIT_SECONDS = 2.0
+"""Whoever asks gets the last measurement when a new one takes longer."""
 FRESH_SECONDS = 1.0
 """A state is measured at most this often, however many ask."""
-PAUSE_EVERY = 200
+SHARE = 20
+"""And for at most one part in so many of the time, however large it is."""
+PAUSE_EVERY = 500
 """Accounts measured before the machine may go on: some milliseconds."""
 
 
@@ -82,6 +85,10 @@ def histogram_family(
     return family
 
 
+Taken: TypeAlias = tuple[Host[Any], Reading]
+"""A reading and whose it is."""
+
+
 class StateCollector(Collector):
     """Measures the states of hosts on their own event loop, whatever thread asks; make it there."""
 
@@ -92,49 +99,53 @@ class StateCollector(Collector):
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
         self.lock = asyncio.Lock()
-        self.taken: list[tuple[str, Reading]] = []
+        self.taken: list[Taken] = []
         self.fresh_until = 0.0
 
     def collect(self) -> Iterator[Metric]:
-        """All families; without samples when the hosts do not answer in time."""
+        """All families; without samples as long as nothing was measured."""
         kinds = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
         shown = {one: kinds[one.kind](one.name, one.text, labels=["machine", *one.labels]) for one in self.families}
-        for machine, reading in self.ask():
-            shown[reading.family].add_metric([machine, *reading.labels], reading.value / 10**reading.decimals)
+        for host, reading in self.ask():
+            if host.running:
+                labels = [host.engine.name, *reading.labels]
+                shown[reading.family].add_metric(labels, reading.value / 10**reading.decimals)
         yield from shown.values()
 
-    def ask(self) -> list[tuple[str, Reading]]:
-        """Readings taken on the loop."""
+    def ask(self) -> list[Taken]:
+        """Readings taken on the loop, which goes on measuring when that takes too long to wait for."""
         if threading.get_ident() == self.thread:
             return [found for host, metrics in self.measured for found in readings(host, metrics) if found is not None]
         taking = self.take()
         try:
-            return asyncio.run_coroutine_threadsafe(taking, self.loop).result(SCRAPE_SECONDS_MAX)
+            return asyncio.run_coroutine_threadsafe(taking, self.loop).result(WAIT_SECONDS)
         except (TimeoutError, CancelledError):
-            return []
+            return self.taken
         except RuntimeError:  # the loop is closed: the process ends
             taking.close()
             return []
 
-    async def take(self) -> list[tuple[str, Reading]]:
+    async def take(self) -> list[Taken]:
         """Measure all hosts, or give what is fresh; records are applied in between."""
         async with self.lock:
-            if self.loop.time() < self.fresh_until:
+            began = self.loop.time()
+            if began < self.fresh_until:
                 return self.taken
-            taken = []
+            taken: list[Taken] = []
             for host, metrics in self.measured:
                 for found in readings(host, metrics):
                     if found is None:
                         await asyncio.sleep(0)
                     else:
                         taken.append(found)
-            self.taken, self.fresh_until = taken, self.loop.time() + FRESH_SECONDS
+            self.taken, now = taken, self.loop.time()
+            self.fresh_until = now + max(FRESH_SECONDS, SHARE * (now - began))
             return taken
 
 
-def readings(host: Host[Any], metrics: Metrics) -> Iterator[tuple[str, Reading] | None]:
-    """Readings of one host with its name; of one that does not run, none: its state is not to be trusted."""
+def readings(host: Host[Any], metrics: Metrics) -> Iterator[Taken | None]:
+    """Readings of one host; of one that does not run, none: its state is not to be trusted."""
     if not host.running:
         return
     for found in metrics.measure(host.engine.state):
-        yield None if found is None else (host.engine.name, found)
+        yield None if found is None else (host, found)

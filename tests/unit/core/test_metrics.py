@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 
+from services.core import metrics as metrics_module
 from services.core.memory_log import MemoryLog
-from services.core.metrics import Family, Histogram, Metrics, Reading, StateCollector, histogram_family
+from services.core.metrics import SHARE, Family, Histogram, Metrics, Reading, StateCollector, histogram_family
 from services.core.snapshots import Folder, Snapshots
 from services.core.spine import Engine
 from services.core.telemetry import MeasuredHost
@@ -70,6 +72,27 @@ async def test_a_fresh_measurement_is_given_again(tmp_path: Path) -> None:
     assert await collector.take() is first
     collector.fresh_until = 0
     assert [reading.value for _, reading in await collector.take()] == [6, -6]
+
+
+async def test_who_cannot_wait_gets_the_last_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = StateCollector([echo_host(tmp_path)], {ECHO.service: Metrics(FAMILIES, measure)})
+    await collector.take()
+    async with collector.lock:
+        monkeypatch.setattr(metrics_module, "WAIT_SECONDS", 0.0)
+        assert samples(await asyncio.to_thread(lambda: list(collector.collect()))) == SHOWN
+
+
+async def test_a_state_that_takes_long_is_measured_seldom(tmp_path: Path) -> None:
+    collector = StateCollector([echo_host(tmp_path)], {ECHO.service: Metrics(FAMILIES, slow)})
+    await collector.take()
+    assert collector.fresh_until >= collector.loop.time() + SHARE * 0.1 - 1
+
+
+def slow(state: EchoState) -> Iterator[Reading | None]:
+    began = perf_counter()
+    while perf_counter() < began + 0.1:
+        yield None
+    yield Reading(ANSWERED, (), state.answered)
 
 
 async def test_what_does_not_run_shows_families_without_samples(tmp_path: Path) -> None:
