@@ -66,6 +66,7 @@ def run_command(
     begin: Annotated[str, typer.Option(help="simulated time at which a new folder begins: 2020-03-12T10:30")] = "",
     markets: Annotated[Path, typer.Option(help="what the venue lists")] = MARKETS_FILE,
     grpc: Annotated[str, typer.Option(callback=address, help="address for clients")] = "127.0.0.1:50051",
+    admin: Annotated[str, typer.Option(callback=address, help="address for admins")] = "127.0.0.1:50052",
     queries: Annotated[
         str, typer.Option(callback=address, help="address of the machines' queries")
     ] = "127.0.0.1:50061",
@@ -83,7 +84,7 @@ def run_command(
         headless=headless,
         duration_ms=duration_ms(duration) if duration else None,
         begins_ms=time_ms(begin) if begin else None,
-        addresses=Addresses(grpc, queries, metrics),
+        addresses=Addresses(grpc, queries, metrics, admin),
     )
     end_with("run", run(options), folder, quiet=headless)
 
@@ -101,10 +102,11 @@ def run_kafka_command(
     risk_partitions: Annotated[int, typer.Option(min=1, max=64, help="shards of accounts")] = 1,
     replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each topic")] = 1,
     broker_port: Annotated[int, typer.Option(help="of our own broker; VIGIL_KAFKA names another")] = 19192,
-    queries_port: Annotated[int, typer.Option(help="first of seven, for the queries of each process")] = 50061,
-    metrics_port: Annotated[int, typer.Option(help="first of seven, for their metrics")] = 9465,
+    queries_port: Annotated[int, typer.Option(help="first of eight, for the queries of each process")] = 50061,
+    metrics_port: Annotated[int, typer.Option(help="first of eight, for their metrics")] = 9465,
     markets: Annotated[Path, typer.Option(help="what the venue lists")] = MARKETS_FILE,
     grpc: Annotated[str, typer.Option(callback=address, help="address for clients")] = "127.0.0.1:50051",
+    admin: Annotated[str, typer.Option(callback=address, help="address for admins")] = "127.0.0.1:50052",
     *,
     headless: Annotated[bool, typer.Option("--headless", help="plain lines instead of the dashboard")] = False,
 ) -> None:
@@ -113,7 +115,7 @@ def run_kafka_command(
 
     options = KafkaOptions(
         *(folder, markets, scenario, recorded, seed, speed, participants, risk_partitions, replicas),
-        *(broker_port, queries_port, metrics_port, grpc, headless),
+        *(broker_port, queries_port, metrics_port, grpc, admin, headless),
     )
     end_with("run-kafka", run_kafka(options), folder, quiet=headless)
 

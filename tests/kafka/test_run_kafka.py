@@ -33,10 +33,10 @@ async def test_a_killed_machine_comes_back_and_the_books_balance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIGIL_KAFKA", raising=False)
-    first, broker, gateway = free_run_of_ports(14), *free_ports(2)
-    ports = ["--queries-port", str(first), "--metrics-port", str(first + 7), "--broker-port", str(broker)]
+    first, broker, gateway, admin = free_run_of_ports(16), *free_ports(3)
+    ports = ["--queries-port", str(first), "--metrics-port", str(first + 8), "--broker-port", str(broker)]
     running = await asyncio.create_subprocess_exec(
-        *(*COMMAND, "--dir", str(tmp_path), *ports, "--grpc", f"127.0.0.1:{gateway}"),
+        *(*COMMAND, "--dir", str(tmp_path), *ports, "--grpc", f"127.0.0.1:{gateway}", "--admin", f"127.0.0.1:{admin}"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
