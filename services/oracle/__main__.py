@@ -2,7 +2,8 @@
 
 from services.core.process import run_process
 from services.core.settings import load_or_exit
-from services.oracle.process import OracleSettings, serve
+from services.oracle.process import serve
+from services.oracle.settings import OracleSettings
 
 if __name__ == "__main__":
     settings = load_or_exit(OracleSettings)

@@ -9,6 +9,8 @@ from services.oracle.path import Path
 
 SOURCES = ("spot-east", "spot-west", "spot-north")
 """The declared sources: three, so that one that is wrong or silent does not move the index."""
+MORE_SOURCES = ("spot-south", "spot-middle", "spot-far-east", "spot-far-west")
+SOURCES_MAX = len(SOURCES) + len(MORE_SOURCES)
 LAG_MS_MAX = 400
 NOISE_PPM = 200
 INTERVAL_MS = 1_000
@@ -33,12 +35,12 @@ class Source:
         price = path.price(at_ms - self.lag_ms)
         if price is None:
             return None
-        error = div_floor(price * draw(self.seed, self.name, at_ms) * NOISE_PPM, ONE * ONE)
+        error = div_floor(price * draw(self.seed, f"{self.name}/{index}", at_ms) * NOISE_PPM, ONE * ONE)
         return PriceObserved(self.name, index, price + error, at_ms)
 
 
-def declared_sources(seed: int, interval_ms: int = INTERVAL_MS) -> tuple[Source, ...]:
-    """Return the declared sources, each with the lag and phase that the seed gives it."""
+def declared_sources(seed: int, interval_ms: int = INTERVAL_MS, count: int = len(SOURCES)) -> tuple[Source, ...]:
+    """Return so many declared sources, each with the lag and phase that the seed gives it; noise is a source's and an index's own."""
     return tuple(
         Source(
             name,
@@ -47,5 +49,5 @@ def declared_sources(seed: int, interval_ms: int = INTERVAL_MS) -> tuple[Source,
             div_floor((draw(seed, name, -2) + ONE) * interval_ms, 2 * ONE) % interval_ms,
             interval_ms,
         )
-        for name in SOURCES
+        for name in (*SOURCES, *MORE_SOURCES)[:count]
     )

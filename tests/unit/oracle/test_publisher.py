@@ -5,19 +5,19 @@ import msgspec
 from services.core.memory_log import MemoryLog
 from services.core.messages import PriceObserved
 from services.core.spine import record_type
-from services.oracle.publisher import Publisher
+from services.oracle.publisher import Oracle, PathFeed
 from services.oracle.scenario import scenario
 from services.oracle.sources import LAG_MS_MAX, NOISE_PPM, SOURCES, declared_sources
 
 MARCH = scenario("march-2020", 1)
 
 
-def publisher(home: MemoryLog | None = None, partitions: int = 1) -> Publisher:
-    return Publisher(home or MemoryLog(), MARCH, "BTC_USD", declared_sources(1), partitions)
+def feed() -> PathFeed:
+    return PathFeed(MARCH, "BTC_USD", declared_sources(1))
 
 
 def observed(step_ms: int, seconds: int) -> list[PriceObserved]:
-    one = publisher()
+    one = feed()
     times = range(MARCH.begins_ms, MARCH.begins_ms + seconds * 1_000 + 1, step_ms)
     return [seen for now_ms in times for seen in one.due(now_ms)]
 
@@ -38,7 +38,7 @@ def test_the_speed_of_the_clock_changes_nothing() -> None:
 
 
 def test_every_look_happens_once_and_a_missed_one_is_not_made_up_for() -> None:
-    one = publisher()
+    one = feed()
     start = MARCH.begins_ms + 10_000
     assert len(one.due(start)) == 3
     assert one.due(start) == []
@@ -56,8 +56,8 @@ def test_a_source_errs_by_little() -> None:
 async def test_observations_reach_every_funding_partition_with_their_age() -> None:
     home = MemoryLog(lambda: MARCH.begins_ms + 60_500)
     await home.create({"funding.inbox": 2})
-    assert await publisher(home, partitions=2).publish() == 3
-    assert await publisher(home, partitions=2).publish() == 3
+    assert await Oracle(home, [feed()], partitions=2).publish() == 3
+    assert await Oracle(home, [feed()], partitions=2).publish() == 3
     decode = msgspec.msgpack.Decoder(record_type("funding")).decode
     for partition in (0, 1):
         records = [decode(record.value) for record in home.partitions["funding.inbox", partition]]
