@@ -27,7 +27,7 @@ class Questions:
         address: str,
         key: SigningKey | None = None,
         *,
-        account: AccountId = 0,
+        account: AccountId | None = None,
         tls: Tls | None = None,
         window_ms: int = WINDOW_MS,
         time_age_s: float = TIME_AGE_S,
@@ -39,7 +39,7 @@ class Questions:
         """
         self.address = address
         self.key = key
-        self.account_id = account or (key.account if key is not None else 0)
+        self.account_id = account
         self.window_ms = window_ms
         self.pace = pace or Pace()
         self.channel = connect(address, tls)

@@ -1,23 +1,42 @@
-"""What the `vigil` command prints: tables of answers, one line per event."""
+"""What the `vigil` command prints of answers: tables and lines for people, and the same as JSON for scripts, exact in both."""
 
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
-from rich.console import Console
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from services.client.errors import DefiniteReject
 from services.client.submission import Outcome, Result
-from services.client.views import AccountView, BookView, Listed, Trade
-from vigil.v1 import feeds_pb2
+from services.client.views import (
+    AccountView,
+    BookView,
+    Listed,
+    MarketInfo,
+    MarkView,
+    Order,
+    Position,
+    TickerView,
+    Trade,
+)
+from services.core.fixed import MarketId
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SIZES = ("size", "remaining", "open_interest")
-PRICES = ("price", "mark_price", "index_price")
-AMOUNTS = ("cash", "basis", "fee", "payment")
+LEFT = ("", "asset", "symbol", "side", "kind", "state", "settles in", "flags")
+
+
+class MarketNumbers(NamedTuple):
+    """A market, to read sizes of results by."""
+
+    listed: Listed
+    market: MarketId
+
+    def size(self, units: int) -> Decimal:
+        """Size of so many units."""
+        return self.listed.size(self.market, units)
 
 
 def number(value: Decimal | int) -> str:
@@ -25,46 +44,71 @@ def number(value: Decimal | int) -> str:
     return f"{value:,f}" if isinstance(value, Decimal) else str(value)
 
 
+def percent(part: Decimal) -> str:
+    """Part of one in percent."""
+    return f"{(part * 100).normalize():f} %"
+
+
 def clock(at_ms: int) -> str:
     """Time of day, UTC, of the venue."""
     return (EPOCH + timedelta(milliseconds=at_ms)).strftime("%m-%d %H:%M:%S.%f")[:-3]
+
+
+def content_of(view: Any) -> Any:  # noqa: ANN401 - a view, or what it consists of
+    """A view as JSON holds it: Decimals as text, so that nothing is lost."""
+    if is_dataclass(view):
+        return {field.name: content_of(getattr(view, field.name)) for field in fields(view)}
+    if isinstance(view, tuple | list):
+        return [content_of(one) for one in view]
+    return str(view) if isinstance(view, Decimal) or (isinstance(view, int) and abs(view) >= 2**53) else view
 
 
 def table(title: str, *columns: str) -> Table:
     """Empty table, numbers to the right."""
     built = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        built.add_column(column, justify="left" if column in ("", "asset", "symbol", "side") else "right")
+        built.add_column(column, justify="left" if column in LEFT else "right")
     return built
 
 
-def show_account(console: Console, view: AccountView) -> None:
-    """Balances, positions, orders, margin."""
-    console.print(f"account {view.account}", highlight=False)
+def account_tables(view: AccountView) -> Group:
+    """Balances, positions, orders, margin; what is empty is left out."""
     balances = table("balances", "", "asset", "idle", "hold", "unsettled")
     for one in view.balances:
         balances.add_row(str(one.subaccount), one.asset, number(one.idle), number(one.hold), number(one.unsettled))
-    positions = table("positions", "", "symbol", "size", "entry price", "unrealised pnl")
-    for held in view.positions:
-        positions.add_row(
-            str(held.subaccount), held.symbol, number(held.size), number(held.entry_price), number(held.unrealised_pnl)
-        )
-    orders = table("open orders", "", "symbol", "order id", "side", "price", "size", "remaining")
-    for order in view.orders:
-        cells = (number(order.price), number(order.size), number(order.remaining))
-        orders.add_row(str(order.subaccount), order.symbol, str(order.order_id), order.side, *cells)
     margins = table("margin", "", "asset", "equity", "initial", "maintenance")
     for margin in view.margins:
         amounts = (number(margin.equity), number(margin.initial_margin), number(margin.maintenance_margin))
         margins.add_row(str(margin.subaccount), margin.asset, *amounts)
-    for built in (balances, positions, orders, margins):
-        if built.row_count:
-            console.print(built)
+    tables = (balances, positions_table(view.positions), orders_table(view.orders), margins)
+    return Group(Text(f"account {view.account}"), *(built for built in tables if built.row_count))
+
+
+def positions_table(positions: tuple[Position, ...]) -> Table:
+    """Positions by market."""
+    built = table("positions", "", "symbol", "size", "entry price", "unrealised pnl")
+    for held in positions:
+        amounts = (number(held.size), number(held.entry_price), number(held.unrealised_pnl))
+        built.add_row(str(held.subaccount), held.symbol, *amounts)
+    return built
+
+
+def orders_table(orders: tuple[Order, ...]) -> Table:
+    """Open orders."""
+    built = table("open orders", "", "symbol", "order id", "client id", "side", "price", "size", "remaining", "flags")
+    for order in orders:
+        flags = ["reduce-only"] * order.reduce_only + [order.kind] * (order.kind != "client")
+        flags += [f"until {clock(order.expires_ms)}"] if order.expires_ms else []
+        names = (order.symbol, str(order.order_id), str(order.client_id or ""), order.side)
+        cells = (number(order.price), number(order.size), number(order.remaining), ", ".join(flags))
+        built.add_row(str(order.subaccount), *names, *cells)
+    return built
 
 
 def book_table(view: BookView, depth: int) -> Table:
     """Bids and asks side by side."""
-    built = table(view.symbol, "bid size", "bid", "ask", "ask size")
+    state = "" if view.state == "open" else f"  {view.state}"
+    built = table(f"{view.symbol}{state}", "bid size", "bid", "ask", "ask size")
     for row in range(min(depth, max(len(view.bids), len(view.asks)))):
         bid = tuple(map(number, view.bids[row])) if row < len(view.bids) else ("", "")
         ask = tuple(map(number, view.asks[row])) if row < len(view.asks) else ("", "")
@@ -72,59 +116,66 @@ def book_table(view: BookView, depth: int) -> Table:
     return built
 
 
-def trade_line(trade: Trade) -> Text:
+def markets_table(markets: list[MarketInfo], marks: dict[str, MarkView]) -> Table:
+    """Markets with their state, marks and fees."""
+    built = table("markets", "symbol", "kind", "state", "mark", "funding", "tick", "lot", "margin", "maker", "taker")
+    for one in markets:
+        mark = marks.get(one.symbol)
+        quoted = (number(mark.mark_price), percent(mark.funding_rate)) if mark else ("", "")
+        steps = (number(one.tick_size), number(one.lot_size))
+        fees = (percent(one.initial_margin_fraction), percent(one.maker_fee), percent(one.taker_fee))
+        built.add_row(one.symbol, one.kind, one.state, *quoted, *steps, *fees)
+    return built
+
+
+def trade_line(trade: Trade) -> str:
     """One trade."""
-    style = "green" if trade.taker_side == "buy" else "red"
-    line = Text(f"{clock(trade.at_ms)}  {trade.taker_side:<4}  {number(trade.size):>12} @ {number(trade.price)}", style)
-    return line.append("  liquidation", "bold") if trade.is_liquidation else line
+    said = f"{clock(trade.at_ms)}  {trade.taker_side:<4}  {number(trade.size):>12} @ {number(trade.price)}"
+    return f"{said}  liquidation" if trade.is_liquidation else said
 
 
-def result_line(what: str, result: Result, listed: Listed, symbol: str = "") -> str:
+def ticker_line(best: TickerView) -> str:
+    """Best prices."""
+    bid = "no bid" if best.best_bid is None else f"{number(best.best_bid_size)} @ {number(best.best_bid)}"
+    ask = "no ask" if best.best_ask is None else f"{number(best.best_ask_size)} @ {number(best.best_ask)}"
+    return f"{clock(best.at_ms)}  {bid:>26}  |  {ask}"
+
+
+def result_line(what: str, result: Result, market: MarketNumbers | None = None) -> str:
     """One result."""
     if result.outcome is Outcome.REFUSED:
         return f"{what}: refused: {result.reason}: {result.text}"
     if result.outcome is Outcome.UNKNOWN:
         ticket = result.ticket
         asked = f"vigil result {ticket.command_id} --timestamp {ticket.timestamp_ms} --window {ticket.window_ms}"
-        return f"{what}: not known yet; ask with: {asked}"
-    if not result.order_id or symbol not in listed.by_symbol:
+        return f"{what}: not known yet; ask with: {asked}{' --faucet' * ticket.is_faucet}"
+    if not result.order_id or market is None:
         return f"{what}: done"
-    market = listed.by_symbol[symbol].id
-    filled, rests = listed.size(market, result.filled_size), listed.size(market, result.open_size)
+    filled, rests = market.size(result.filled_size), market.size(result.open_size)
     return f"{what}: done, order {result.order_id}, filled {number(filled)}, resting {number(rests)}"
 
 
-def event_line(record: feeds_pb2.FeedRecord, listed: Listed) -> str:
-    """One feed event: its name and fields, with decimals."""
-    name = record.WhichOneof("event") or "unknown event"
-    event: Any = getattr(record, name, None)
-    fields = [] if event is None else [f"{field}={text}" for field, text in readable(event, listed)]
-    return f"{clock(record.at_ms)}  {name}  {' '.join(fields)}"
+def result_json(what: str, result: Result, market: MarketNumbers | None = None) -> dict[str, Any]:
+    """One result for scripts; ids and quantities are text."""
+    ticket = result.ticket
+    content: dict[str, Any] = {
+        "command": what,
+        "outcome": result.outcome.value,
+        "command_id": str(ticket.command_id),
+        "timestamp_ms": ticket.timestamp_ms,
+        "window_ms": ticket.window_ms,
+    }
+    if result.outcome is not Outcome.DONE:
+        content |= {"reason": result.reason, "text": result.text, "limit": str(result.limit)}
+    if result.order_id:
+        content["order_id"] = str(result.order_id)
+    if result.order_id and market is not None:
+        content |= {"filled": str(market.size(result.filled_size)), "resting": str(market.size(result.open_size))}
+    return content
 
 
-def readable(event: Message, listed: Listed) -> list[tuple[str, str]]:
-    """Fields of an event as people read them."""
-    market = getattr(event, "market", 0)
-    asset = getattr(event, "asset", 0)
-    return [(field.name, shown_field(field, content, market, asset, listed)) for field, content in event.ListFields()]
-
-
-def shown_field(field: FieldDescriptor, content: Any, market: Any, asset: Any, listed: Listed) -> str:  # noqa: ANN401
-    """One field."""
-    name = field.name
-    if field.enum_type is not None:
-        return str(field.enum_type.values_by_number[content].name)
-    if name == "marks":
-        return " ".join(f"{listed.symbol(one.market)}={listed.price(one.market, one.mark_price)}" for one in content)
-    if name == "market" and market in listed.markets:
-        return listed.symbol(market)
-    if market in listed.markets:
-        if name in SIZES:
-            return number(listed.size(market, content))
-        if name in PRICES:
-            return number(listed.price(market, content))
-        if name in AMOUNTS:
-            return number(listed.settled(market, content))
-    if asset in listed.assets and name in ("idle", "hold", "unsettled", "amount"):
-        return number(listed.amount(asset, content))
-    return str(content)
+def error_json(error: Exception) -> dict[str, Any]:
+    """An error for scripts."""
+    if isinstance(error, DefiniteReject):
+        return {"reason": error.reason, "text": error.text, "limit": str(error.limit)}
+    return {"text": str(error)}

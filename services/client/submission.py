@@ -60,9 +60,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class SignedCommands:
-    """A frame ready to be sent, as often as it takes."""
+    """A frame ready to be sent, as often as it takes: a SignedFrame, of admins an AdminSignedFrame."""
 
-    request: pb.SignedFrame
+    request: Any
     tickets: tuple[Ticket, ...]
 
 
@@ -108,12 +108,13 @@ def sign_commands(
     now_ms: Milliseconds,
     window_ms: int,
     commands: Sequence[pb.Command],
-    account: AccountId = 0,
+    account: AccountId | None = None,
 ) -> SignedCommands:
     """Sign commands as one frame; each that has no id gets a random one. `account` is the key's own unless it is named."""
     for command in commands:
         command.command_id = command.command_id or new_command_id()
-    frame = pb.Frame(account=account or key.account, timestamp_ms=now_ms, window_ms=window_ms, commands=commands)
+    owner = key.account if account is None else account
+    frame = pb.Frame(account=owner, timestamp_ms=now_ms, window_ms=window_ms, commands=commands)
     content = frame.SerializeToString(deterministic=True)
     request = pb.SignedFrame(key=key.public, frame=content, signature=key.sign(FRAME_DOMAIN, venue, content))
     tickets = (
@@ -132,11 +133,17 @@ SUBJECTS: dict[type[Subject], str] = {
 
 
 def sign_query(
-    key: SigningKey, venue: str, now_ms: Milliseconds, window_ms: int, subject: Subject, account: AccountId = 0
+    key: SigningKey,
+    venue: str,
+    now_ms: Milliseconds,
+    window_ms: int,
+    subject: Subject,
+    account: AccountId | None = None,
 ) -> pb.SignedQuery:
     """Sign a query about `subject`; `account` is the key's own unless it is named."""
     subjects: dict[str, Any] = {SUBJECTS[type(subject)]: subject}
-    query = pb.Query(account=account or key.account, timestamp_ms=now_ms, window_ms=window_ms, **subjects)
+    asker = key.account if account is None else account
+    query = pb.Query(account=asker, timestamp_ms=now_ms, window_ms=window_ms, **subjects)
     content = query.SerializeToString(deterministic=True)
     return pb.SignedQuery(key=key.public, query=content, signature=key.sign(QUERY_DOMAIN, venue, content))
 
