@@ -6,8 +6,10 @@ import grpc
 import pytest
 
 from services.core.keys import FRAME_DOMAIN, QUERY_DOMAIN, SigningKey
+from services.core.messages import SCOPES_ALL, Scope
 from services.core.reasons import Reason
 from services.core.rpc import Refused
+from services.gateway.directory import KeyDirectory, Rights
 from services.gateway.frames import read_frame, read_query
 from vigil.v1 import trading_pb2 as pb
 
@@ -15,6 +17,7 @@ KEY = SigningKey(bytes([1] * 32))
 OTHER = SigningKey(bytes([2] * 32))
 VENUE = "test"
 NOW = 1_000_000
+EMPTY = KeyDirectory()
 
 
 def frame(commands: int = 1, **changes: int) -> pb.Frame:
@@ -30,7 +33,7 @@ def signed(content: bytes | pb.Frame, key: SigningKey = KEY, venue: str = VENUE)
 
 def refusal(request: pb.SignedFrame) -> tuple[grpc.StatusCode, Reason]:
     with pytest.raises(Refused) as refused:
-        read_frame(request, VENUE, NOW)
+        read_frame(request, VENUE, NOW, EMPTY)
     assert refused.value.text
     return refused.value.status, refused.value.reason
 
@@ -110,17 +113,17 @@ def test_refused(row: tuple[str, Callable[[], pb.SignedFrame], grpc.StatusCode, 
 
 @pytest.mark.parametrize("timestamp_ms", [NOW - 5_000, NOW, NOW + 5_000])
 def test_the_default_window_is_five_seconds_on_either_side(timestamp_ms: int) -> None:
-    assert read_frame(signed(frame(timestamp_ms=timestamp_ms)), VENUE, NOW).window_ms == 5_000
+    assert read_frame(signed(frame(timestamp_ms=timestamp_ms)), VENUE, NOW, EMPTY).window_ms == 5_000
 
 
 def test_200_commands_have_200_ids() -> None:
-    read = read_frame(signed(frame(200)), VENUE, NOW)
+    read = read_frame(signed(frame(200)), VENUE, NOW, EMPTY)
     assert len(set(read.ids)) == 200
-    assert read.ids == read_frame(signed(frame(200)), VENUE, NOW).ids
+    assert read.ids == read_frame(signed(frame(200)), VENUE, NOW, EMPTY).ids
 
 
 def test_given_ids_are_kept() -> None:
-    assert read_frame(signed(with_ids(7, 2**64 - 1)), VENUE, NOW).ids == (7, 2**64 - 1)
+    assert read_frame(signed(with_ids(7, 2**64 - 1)), VENUE, NOW, EMPTY).ids == [7, 2**64 - 1]
 
 
 def query(**subject: object) -> pb.SignedQuery:
@@ -131,14 +134,60 @@ def query(**subject: object) -> pb.SignedQuery:
 
 def test_a_query_is_for_one_rpc() -> None:
     state = query(account_state=pb.AccountState())
-    assert read_query(state, VENUE, NOW, "account_state").account == KEY.account
+    assert read_query(state, VENUE, NOW, "account_state", EMPTY).account == KEY.account
     for subject in ("account_events", "command_result"):
-        with pytest.raises(Refused, match="takes a query with"):
-            read_query(state, VENUE, NOW, subject)
+        with pytest.raises(Refused, match="is accepted here"):
+            read_query(state, VENUE, NOW, subject, EMPTY)
 
 
 def test_a_frame_is_no_query() -> None:
     request = signed(frame())
     as_query = pb.SignedQuery(key=request.key, query=request.frame, signature=request.signature)
     with pytest.raises(Refused, match="signature"):
-        read_query(as_query, VENUE, NOW, "account_state")
+        read_query(as_query, VENUE, NOW, "account_state", EMPTY)
+
+
+def directory(**changes: object) -> KeyDirectory:
+    """OTHER may act for KEY's account as the changes say."""
+    known = KeyDirectory()
+    known.note(KEY.account, KEY.key_id, Rights(SCOPES_ALL, 0, revoked=False))
+    fields = {"scopes": int(Scope.TRADE), "expires_ms": 0, "revoked": False} | changes
+    known.note(KEY.account, OTHER.key_id, Rights(**fields))  # type: ignore[arg-type]
+    return known
+
+
+DENIED = grpc.StatusCode.PERMISSION_DENIED
+RIGHTS = [
+    ("revoked", directory(revoked=True), Reason.KEY_REVOKED),
+    ("over", directory(expires_ms=NOW), Reason.KEY_EXPIRED),
+    ("long over", directory(expires_ms=1), Reason.KEY_EXPIRED),
+    ("unknown", KeyDirectory(), Reason.UNAUTHORIZED),
+]
+
+
+@pytest.mark.parametrize(("known", "reason"), [row[1:] for row in RIGHTS], ids=[row[0] for row in RIGHTS])
+def test_a_key_that_may_act_no_more_is_refused(known: KeyDirectory, reason: Reason) -> None:
+    with pytest.raises(Refused) as refused:
+        read_frame(signed(frame(), OTHER), VENUE, NOW, known)
+    assert (refused.value.status, refused.value.reason) == (DENIED, reason)
+
+
+def test_another_key_of_the_account_acts_within_its_scopes_and_time() -> None:
+    read = read_frame(signed(frame(), OTHER), VENUE, NOW, directory(expires_ms=NOW + 1))
+    assert (read.account, read.key.key_id, read.scopes) == (KEY.account, OTHER.key_id, Scope.TRADE)
+
+
+def test_a_revoked_key_never_comes_back() -> None:
+    known = directory(revoked=True)
+    known.note(KEY.account, OTHER.key_id, Rights(SCOPES_ALL, 0, revoked=False))
+    with pytest.raises(Refused, match="revoked"):
+        read_frame(signed(frame(), OTHER), VENUE, NOW, known)
+
+
+def test_a_query_needs_the_scope_to_read() -> None:
+    asked = pb.Query(account=KEY.account, timestamp_ms=NOW, account_state=pb.AccountState())
+    raw = asked.SerializeToString(deterministic=True)
+    request = pb.SignedQuery(key=OTHER.public, query=raw, signature=OTHER.sign(QUERY_DOMAIN, VENUE, raw))
+    with pytest.raises(Refused, match="may not read"):
+        read_query(request, VENUE, NOW, "account_state", directory())
+    assert read_query(request, VENUE, NOW, "account_state", directory(scopes=3)).account == KEY.account
