@@ -208,10 +208,8 @@ def charge_fee(state: State, subaccount: Subaccount, market: Market, order: Open
     account = state.accounts.get(account_of(subaccount.id))
     shares = state.fee_tiers.get(account.tier) if account is not None else None
     maker, taker = shares or (FRACTION_ONE, FRACTION_ONE)
-    rate = market.maker_fee * maker if fill.is_maker else market.taker_fee * taker
-    order.fee_owed += notional(market, fill.size, fill.price) * rate
-    charged = margin.fee_due(order.fee_owed, order.fee_charged)
-    order.fee_charged += charged
+    rate = margin.tier_rate(market.maker_fee, maker) if fill.is_maker else margin.tier_rate(market.taker_fee, taker)
+    charged, order.fee_credit = margin.fee_of_fill(notional(market, fill.size, fill.price), rate, order.fee_credit)
     return charged
 
 

@@ -1,7 +1,7 @@
 """Margin arithmetic of one subaccount in one settlement asset: numbers in, numbers out; it reads no state."""
 
 from services.core.contracts import base_amount, fee, margin, notional, value
-from services.core.fixed import FRACTION_ONE, Amount, Price, Size, div_ceil, div_floor
+from services.core.fixed import FRACTION_ONE, Amount, Fraction, Price, Size, div_ceil, div_floor
 from services.core.markets import Market
 from services.core.messages import Side
 
@@ -54,9 +54,22 @@ def order_hold(market: Market, side: int, price: Price, remaining: Size, mark_pr
     return charged + (notional(market, remaining, loss) if loss > 0 else 0)
 
 
-def fee_due(owed: int, charged: Amount) -> Amount:
-    """Fee that is due now of what an order owes in all, `owed` in parts of 1e24; rounds up, once per order, in the venue's favour."""
-    return div_ceil(owed, FRACTION_ONE * FRACTION_ONE) - charged
+def fee_of_fill(worth: Amount, rate: Fraction, credit: int) -> tuple[Amount, int]:
+    """Fee of one fill of an order, and what its rounding overcharged, which the order's next fill gets back.
+
+        charged = ceil((worth * rate - credit) / 1e12);  credit' = charged * 1e12 - (worth * rate - credit)
+
+    Units    settlement units, >= 0; credit in parts of 1e12 of a unit, 0 <= credit < 1e12
+    Rounds   up, in the venue's favour, once per order however many fills it has
+    """
+    owed = worth * rate - credit
+    charged = div_ceil(owed, FRACTION_ONE)
+    return charged, charged * FRACTION_ONE - owed
+
+
+def tier_rate(rate: Fraction, share: Fraction) -> Fraction:
+    """Fee rate of a tier that pays `share` of the market's own; rounds up, in the venue's favour."""
+    return div_ceil(rate * share, FRACTION_ONE)
 
 
 def unrealised_pnl(market: Market, size: Size, cash: Amount, mark_price: Price) -> Amount:

@@ -60,8 +60,8 @@ class Terms:
 class OpenOrder:
     """An order from admission to its end. `order_id` is 0 until matching answers; `hold` is what it needs of the balance.
 
-    `pending` are terms on their way, answered in order: what counts is always the larger of those and its own. `fee_owed` is in parts
-    of 1e24 of a unit, so that many fills pay what one would.
+    `pending` are terms on their way, answered in order: what counts is always the larger of those and its own. `fee_credit` is what
+    the rounding of its fees has overcharged, in parts of 1e12 of a unit, so that many fills pay what one would.
     """
 
     ref: int
@@ -78,8 +78,7 @@ class OpenOrder:
     order_id: OrderId = 0
     expires_ms: Milliseconds = 0
     pending: list[Terms] = field(default_factory=list)
-    fee_owed: int = 0
-    fee_charged: Amount = 0
+    fee_credit: int = 0
     ending: bool = False
 
     @property
