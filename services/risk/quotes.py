@@ -176,10 +176,9 @@ def process_answered(state: State, answered: QuotesAnswered) -> list[Message]:
     exposure = exposure_of(subaccount, market.id)
     rows = [settle(subaccount, market, exposure, answer) for answer in answered.quotes]
     states = [row for row in rows if row is not None]
-    standing = sum(row[5] for row in states)
     hold = subaccount.holds.get(market.settlement_asset, 0)
     return [
-        *state.commands.resolve(account_of(subaccount.id), answered.command_id, order=(0, standing, 0)),
+        *state.commands.resolve(account_of(subaccount.id), answered.command_id),
         QuotesUpdated(subaccount.id, market.id, answered.command_id, states, hold),
     ]
 

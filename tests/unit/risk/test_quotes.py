@@ -37,7 +37,7 @@ def test_a_ladder_is_placed_moved_and_withdrawn(risk: Driven) -> None:
     ]
     events = answer(risk, placed, (1, 11, MARK - 100, COIN // 10, 0, 0), (2, 12, MARK + 100, COIN // 10, 0, 0))
     assert the(m.QuotesUpdated, events).quotes[0] == (1, 11, 1, MARK - 100, COIN // 10, COIN // 10, 0)
-    assert the(m.CommandResolved, events).open_size == COIN // 5
+    assert the(m.CommandResolved, events).outcome == m.Outcome.DONE
     moved = quote(risk, but_price(BID, MARK - 200), (2, -1, 0, 0))
     assert moved.quotes == [(1, 1, MARK - 200, COIN // 10, True, False), (2, -1, 0, 0, True, False)]
     assert (exposure(risk).buys, exposure(risk).sells) == (COIN // 10, COIN // 10)
