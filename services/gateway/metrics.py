@@ -7,8 +7,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from services.core.metrics import Histogram, histogram_family
 from services.core.reasons import Reason
-from services.core.rpc_meter import RpcCollector
+from services.core.rpc_meter import SECONDS, RpcCollector
 from services.gateway.explain import Units, explained
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
@@ -27,10 +28,12 @@ class CommandCounts:
 
     def __init__(self) -> None:
         self.answered: dict[tuple[str | None, int, int], int] = {}
+        self.seconds = Histogram(SECONDS)
 
-    def count(self, kinds: Sequence[str | None], answer: pb.FrameResult) -> None:
-        """Count a frame's results; `kinds` are those of its commands, in order."""
+    def count(self, kinds: Sequence[str | None], answer: pb.FrameResult, seconds: float) -> None:
+        """Count a frame's results, which it took `seconds` to get; `kinds` are those of its commands, in order."""
         answered = self.answered
+        self.seconds.observe(seconds)
         for kind, result in zip(kinds, answer.results, strict=True):
             key = (kind, result.outcome, result.reason)
             answered[key] = answered.get(key, 0) + 1
@@ -60,6 +63,8 @@ class GatewayCollector(Collector):
         for key, count in self.gateway.submitter.counts.named():
             commands.add_metric(key, count)
         yield commands
+        text = "Seconds from reading a frame to answering it, by stream or unary call"
+        yield histogram_family("vigil_gateway_frame_seconds", text, (), {(): self.gateway.submitter.counts.seconds})
         yield GaugeMetricFamily("vigil_gateway_streams", "Feeds followed by clients", value=self.gateway.hub.count)
         waiting = len(self.gateway.results.waiting)
         yield GaugeMetricFamily("vigil_gateway_waiting", "Commands whose result has not come yet", value=waiting)

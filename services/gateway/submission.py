@@ -83,7 +83,7 @@ class Submitter:
     def answer(self, submission: Submission, frame: pb.FrameResult) -> pb.FrameResult:
         """Write the results of a frame and put it away."""
         submission.answer(frame)
-        self.counts.count(submission.kinds, frame)
+        self.counts.count(submission.kinds, frame, monotonic() - submission.begun)
         self.release(submission)
         return frame
 
