@@ -69,6 +69,20 @@ class GatewayCollector(Collector):
         waiting = len(self.gateway.results.waiting)
         yield GaugeMetricFamily("vigil_gateway_waiting", "Commands whose result has not come yet", value=waiting)
         yield from self.lags()
+        yield from self.load()
+
+    def load(self) -> Iterator[Metric]:
+        """What is open at each machine, and what was not taken for it."""
+        admission = self.gateway.submitter.admission
+        shed = CounterMetricFamily("vigil_gateway_shed", "Commands not taken under load, by worth", labels=["worth"])
+        for worth, count in admission.shed.items():
+            shed.add_metric([worth.name], count)
+        opened = GaugeMetricFamily("vigil_gateway_open", "Commands that a machine has not answered", labels=["machine"])
+        for owner, flow in tuple(admission.flows.items()):
+            opened.add_metric([f"{owner.service}/{owner.partition}"], flow.open)
+        late = admission.loop_late_s
+        yield from (shed, opened)
+        yield GaugeMetricFamily("vigil_gateway_loop_late_seconds", "How late the gateway's own loop runs", value=late)
 
     def lags(self) -> Iterator[Metric]:
         """How far machines are behind, as this gateway sees it: what new orders are shed by."""
