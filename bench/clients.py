@@ -16,12 +16,11 @@ from collections.abc import Awaitable, Callable
 from time import monotonic, time
 from typing import Any, NamedTuple
 
-import grpc
 import msgspec
 import uvloop
 
 from bench.accounts import SYMBOL, Account, Spec
-from bench.doors import Door, open_door
+from bench.doors import Connections, Door, NotAnswered
 from bench.tally import Tally, cpu_seconds
 from services.client.submission import sign_commands
 from services.client.vigil import Vigil
@@ -51,6 +50,7 @@ class Load:
         self.tally = Tally()
         self.venue = ""
         self.ahead_ms = 0.0
+        self.connections: Connections
         self.doors: list[Door] = []
         self.flood: list[Signed] = []
 
@@ -80,7 +80,8 @@ class Load:
             await wait_for_mark(look)
             self.venue = await look.venue_name()
             self.ahead_ms = await look.now_ms() - time() * 1_000
-        self.doors = [open_door(self.spec.gateway, self.spec.deadline_s) for _ in range(self.spec.channels)]
+        self.connections = Connections(self.spec.gateway, self.spec.channels)
+        self.doors = self.connections.open(len(self.accounts), self.spec.deadline_s)
         deposit = pb.FaucetDeposit(asset="USDC", amount=DEPOSIT)
         await self.each(lambda number: self.submit(number, [pb.Command(open_account=pb.OpenAccount())]))
         await self.each(lambda number: self.submit(number, [pb.Command(faucet_deposit=deposit)]))
@@ -96,8 +97,7 @@ class Load:
         """Take back what rests, so that the next load finds an empty book, and hang up."""
         if self.spec.mode != "flood":
             await self.each(self.take_back)
-        for door in self.doors:
-            await door.close()
+        await self.connections.close()
 
     async def take_back(self, number: int) -> None:
         """Cancel all of an account."""
@@ -124,9 +124,9 @@ class Load:
         """Send a frame and count what comes of it; latency counts from when it was due."""
         counts = self.tally.counts(due_s, frame.commands)
         try:
-            answer = await self.doors[frame.number % len(self.doors)].submit(frame.number, frame.request)
-        except grpc.aio.AioRpcError as error:
-            self.tally.outcomes[error.code().name] += len(frame.commands) if counts else 0
+            answer = await self.doors[frame.number].submit(frame.request)
+        except NotAnswered as why:
+            self.tally.outcomes[str(why)] += len(frame.commands) if counts else 0
             return
         if counts:
             self.tally.note(answer.results, monotonic() - due_s)

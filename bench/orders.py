@@ -1,10 +1,10 @@
 """Orders per second and latency end to end: client -> gateway -> risk -> matching -> risk -> client, on Kafka and on the embedded log.
 
-    python -m bench.orders [--quick] [--only kafka|embedded] [--frame 100]
+    python -m bench.orders [--quick] [--plain] [--only kafka|embedded|book] [--frame 100]
 
 Every service is a process on a broker of our own (on the embedded log all are one process), the clients are another process that signs
 every frame; all of them share this machine. An order is one command that a machine decided: half are new orders, nearly half cancels, one
-in 25 of the new ones trades. `us` is processor time per order, which stays the same when other work shares the machine; times do not.
+in 25 of the new ones trades. The services run compiled (`make compiled`) unless --plain. `us` is processor time per order, which stays the same when other work shares the machine; times do not.
 """
 
 import argparse
@@ -24,8 +24,11 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bench.books import compiled_per_s, per_s
 from bench.hops import Stations
 from bench.venues import Running, embedded_venue, kafka_venue
+from deploy.compiled import FOLDER as COMPILED
+from deploy.compiled import compile_modules
 from tests.kafka.processes import ROOT, own_environment, python
 
 FIGURES = ROOT / "build" / "bench" / "orders.json"
@@ -34,6 +37,8 @@ OVERLOAD = 10
 CANCELS_PER_S = 400
 LATENCY_FRAME = 10
 FLOOD_FRAME = 200
+UNDER_WAY = 3_200
+"""Commands of the closed loop that wait for their answers: fewer than what a gateway bears before it sheds."""
 GOALS = {
     "book_per_s": None,
     "book_compiled_per_s": None,
@@ -107,9 +112,9 @@ class Bench:
         """Highest rate, latency at fixed rates, overload."""
         name = self.running.name
         say(f"{name}: warming up")
-        await self.load(mode="closed", frame=self.frame)
+        await self.load(mode="closed", frame=self.frame, accounts=UNDER_WAY // self.frame)
         say(f"{name}: as fast as it can, frames of {self.frame}")
-        found = {"max": await self.load(mode="closed", frame=self.frame)}
+        found = {"max": await self.load(mode="closed", frame=self.frame, accounts=UNDER_WAY // self.frame)}
         for rate in RATES:
             say(f"{name}: {rate}/s, frames of {LATENCY_FRAME}")
             accounts = min(64, rate // LATENCY_FRAME // 4)
@@ -194,35 +199,55 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.4g}"
 
 
-async def measure(only: str, seconds: float, frame: int) -> dict[str, Any]:
-    """Measure at each venue."""
+async def measure(only: str, seconds: float, frame: int, interpreter: dict[str, str]) -> dict[str, Any]:
+    """Measure at each venue, whose services run in interpreters with these settings."""
     found: dict[str, Any] = {}
     for name, venue in (("kafka", kafka_venue), ("embedded", embedded_venue)):
         if only not in ("", name):
             continue
         with tempfile.TemporaryDirectory() as folder:
             say(f"{name}: starting")
-            async with venue(Path(folder)) as running:
+            async with venue(Path(folder), interpreter) as running:
                 found[name] = await Bench(running, seconds, frame).run()
         show_venue(name, found[name])
     return found
+
+
+def book_figures() -> dict[str, float]:
+    """Commands per second of the book alone."""
+    say("the book alone, as it is and compiled")
+    plain, compiled = per_s(), compiled_per_s()
+    return {"book_per_s": plain, "book_compiled_per_s": compiled}
+
+
+def compiled_interpreter() -> dict[str, str]:
+    """Settings of an interpreter that meets the compiled services."""
+    say("compiling")
+    compile_modules()
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(COMPILED)}
 
 
 def main() -> None:
     """Measure, print, write the figures."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few seconds per load")
-    parser.add_argument("--only", choices=["kafka", "embedded"], default="")
+    parser.add_argument("--only", choices=["kafka", "embedded", "book"], default="")
     parser.add_argument("--frame", type=int, default=100, help="commands per frame when as fast as it can")
+    parser.add_argument("--plain", action="store_true", help="run the services as they are, not compiled")
     told = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    found = uvloop.run(measure(told.only, 4.0 if told.quick else 10.0, told.frame))
-    figures = {key: value for name in found for key, value in figures_of(name, found[name]).items()}
+    figures = book_figures() if told.only in ("", "book") else {}
+    interpreter = {} if told.plain else compiled_interpreter()
+    found = uvloop.run(measure(told.only, 4.0 if told.quick else 10.0, told.frame, interpreter))
+    figures |= {key: value for name in found for key, value in figures_of(name, found[name]).items()}
     if "kafka" in found:
         figures["cancel_share_10x"] = figures["kafka_cancel_share_10x"]
     show_figures(figures)
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    FIGURES.write_text(json.dumps({"figures": figures, "cores": os.cpu_count(), "venues": found}, indent=1) + "\n")
+    FIGURES.write_text(
+        json.dumps({"figures": figures, "cores": os.cpu_count(), "compiled": not told.plain, "venues": found}, indent=1)
+        + "\n"
+    )
     console.print(f"written to {FIGURES}")
 
 

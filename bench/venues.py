@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.kafka.processes import ROOT, Process, own_environment, python
 
 HOST = "127.0.0.1"
 MID = 8_000
+ASKED = ("risk", "matching", "settlement", "funding")
 BARS = 240
 COMMANDS_PER_S = "1000000"
 """The gateway's limit per account, out of the way: it is not what is measured."""
@@ -41,13 +42,13 @@ def write_prices(folder: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def kafka_venue(folder: Path) -> AsyncIterator[Running]:
+async def kafka_venue(folder: Path, interpreter: Mapping[str, str]) -> AsyncIterator[Running]:
     """Broker and services as an operator runs them, for the length of a block."""
     cluster = await asyncio.to_thread(Cluster().start)
     processes: dict[str, Process] = {}
     home = KafkaLog(cluster.bootstrap)
     try:
-        processes = build_processes(cluster.bootstrap, folder)
+        processes = build_processes(cluster.bootstrap, folder, interpreter)
         founding = await asyncio.create_subprocess_exec(
             *python("services.local", "init-venue", "--kafka", cluster.bootstrap, "--markets", str(MARKETS_FILE)),
             cwd=ROOT,
@@ -76,11 +77,11 @@ def pids_of(cluster: Cluster, processes: dict[str, Process]) -> dict[str, int]:
     return {"broker": cluster.nodes[0].pid or 0, **found}
 
 
-def build_processes(bootstrap: str, folder: Path) -> dict[str, Process]:
+def build_processes(bootstrap: str, folder: Path, interpreter: Mapping[str, str]) -> dict[str, Process]:
     """Every service, not yet started."""
     names = [*SERVICES, "ledger", "gateway", "oracle"]
     addresses = dict(zip(names, (f"{HOST}:{port}" for port in free_ports(len(names))), strict=True))
-    common = {"VIGIL_KAFKA": bootstrap, "VIGIL_START_SECONDS_MAX": "120", "VIGIL_LOG_LEVEL": "warning"}
+    common = {"VIGIL_KAFKA": bootstrap, "VIGIL_START_SECONDS_MAX": "120", "VIGIL_LOG_LEVEL": "warning", **interpreter}
 
     def process(name: str, module: str, health: list[str], environment: dict[str, str]) -> Process:
         return Process(name, f"services.{module}", common | environment, addresses[name], health, folder)
@@ -91,7 +92,7 @@ def build_processes(bootstrap: str, folder: Path) -> dict[str, Process]:
         built[service] = process(service, service, [f"{service}/0"], environment)
     ledger = {"VIGIL_LEDGER_FILE": str(folder / "ledger.sqlite"), "VIGIL_LEDGER_GRPC": addresses["ledger"]}
     built["ledger"] = process("ledger", "settlement.ledger", [""], ledger)
-    gateway = {f"VIGIL_GATEWAY_{service.upper()}": addresses[service] for service in ("risk", "matching", "settlement")}
+    gateway = {f"VIGIL_GATEWAY_{service.upper()}": addresses[service] for service in ASKED}
     gateway |= {"VIGIL_GATEWAY_GRPC": addresses["gateway"], "VIGIL_GATEWAY_COMMANDS_PER_S": COMMANDS_PER_S}
     built["gateway"] = process("gateway", "gateway", ["vigil.v1.Trading"], gateway)
     oracle = {"VIGIL_ORACLE_RECORDED": str(write_prices(folder)), "VIGIL_ORACLE_GRPC": addresses["oracle"]}
@@ -100,14 +101,19 @@ def build_processes(bootstrap: str, folder: Path) -> dict[str, Process]:
 
 
 @contextlib.asynccontextmanager
-async def embedded_venue(folder: Path) -> AsyncIterator[Running]:
+async def embedded_venue(folder: Path, interpreter: Mapping[str, str]) -> AsyncIterator[Running]:
     """All services in one process on the embedded log, for the length of a block."""
     (port,) = free_ports(1)
     address = f"{HOST}:{port}"
     command = ["bench.embedded", str(folder), address, str(write_prices(folder))]
     with (folder / "venue.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *python(*command), cwd=ROOT, env=own_environment({}), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            *python(*command),
+            cwd=ROOT,
+            env=own_environment(interpreter),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
     watched = Process("venue", "", {}, address, ["vigil.v1.Trading"], folder)
     home: SqliteLog | None = None
