@@ -54,7 +54,8 @@ class Flow:
     def price(self) -> int:
         """Return a price close to the mark, sometimes near the band's edge."""
         away = [*range(-4, 5), *range(-4, 5), -42, -39, -30, 30, 39, 42]
-        return MARK + MARKET.tick * self.chance.choice(away)
+        price: int = MARK + MARKET.tick * self.chance.choice(away)
+        return price
 
     def size(self) -> int:
         """Return a size of some lots."""
