@@ -47,6 +47,9 @@ def fields_line(event: Message, listed: Listed, market: int = 0) -> str:
     market = own.id if isinstance(own, common_pb2.Market) else own
     if isinstance(event, common_pb2.Market | common_pb2.Asset):
         return event.symbol
+    if isinstance(event, feeds_pb2.Mark) and market in listed.markets:
+        prices = [number(listed.price(market, units)) for units in (event.mark_price, event.index_price)]
+        return f"{listed.symbol(market)}={prices[0]} index={prices[1]}"
     asset = getattr(event, "asset", 0)
     return " ".join(
         f"{field.name}={shown(field, content, listed, market, asset)}" for field, content in event.ListFields()

@@ -25,6 +25,7 @@ from services.client.views import (
 from services.core.fixed import MarketId
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+IDS = ("account", "order_id", "trade_id")
 LEFT = ("", "asset", "symbol", "side", "kind", "state", "settles in", "flags")
 
 
@@ -55,12 +56,13 @@ def clock(at_ms: int) -> str:
 
 
 def content_of(view: Any) -> Any:  # noqa: ANN401 - a view, or what it consists of
-    """A view as JSON holds it: Decimals as text, so that nothing is lost."""
+    """A view as JSON holds it: Decimals and ids as text, so that nothing is lost."""
     if is_dataclass(view):
-        return {field.name: content_of(getattr(view, field.name)) for field in fields(view)}
+        named = {field.name: content_of(getattr(view, field.name)) for field in fields(view)}
+        return {name: str(content) if name in IDS else content for name, content in named.items()}
     if isinstance(view, tuple | list):
         return [content_of(one) for one in view]
-    return str(view) if isinstance(view, Decimal) or (isinstance(view, int) and abs(view) >= 2**53) else view
+    return str(view) if isinstance(view, Decimal) else view
 
 
 def table(title: str, *columns: str) -> Table:
