@@ -43,7 +43,7 @@ class NoLiveVenue(Exception):
 
 
 class NothingToHear(Exception):
-    """A venue lists none of what is wanted, or knows no way to say it: asking again would not help."""
+    """A venue lists none of what is wanted, or cannot say it; it is asked again all the same, for one in trouble says so too."""
 
 
 class Seen(NamedTuple):
@@ -81,16 +81,13 @@ class LiveVenue:
         return fresh
 
     async def run(self) -> None:
-        """Connect and hear, again and again; ends only when there is nothing to hear."""
+        """Connect and hear, again and again."""
         broken = failures_of_ccxt()
         while True:
             exchange = self.connect()
             self.connections += 1
             try:
                 await self.hear(exchange)
-            except NothingToHear as error:
-                log.warning("live_source_ended", source=self.name, error=str(error))
-                return
             except broken as error:
                 self.failures += 1
                 log.warning("live_source_failed", source=self.name, failures=self.failures, error=repr(error)[:300])
@@ -201,7 +198,8 @@ def pause_seconds(failures: int, random: Random) -> float:
 def failures_of_ccxt() -> tuple[type[Exception], ...]:
     """Everything that a venue can do to us: what ccxt says, what the network does, and what a broken answer does to its parser."""
     ccxt = load_ccxt()
-    return (ccxt.BaseError, OSError, TimeoutError, LookupError, ArithmeticError, TypeError, ValueError, AttributeError)
+    nonsense = (LookupError, ArithmeticError, TypeError, ValueError, AttributeError)
+    return (NothingToHear, ccxt.BaseError, OSError, TimeoutError, *nonsense)
 
 
 def load_ccxt() -> Any:  # noqa: ANN401 - ccxt has no types
