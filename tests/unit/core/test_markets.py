@@ -7,7 +7,7 @@ import pytest
 from services.core.fixed import FRACTION_ONE, LIMIT
 from services.core.markets import check_market
 from services.core.reasons import Reason, Refusal
-from tests.builders import BTC, USDC, but
+from tests.builders import BTC, SPOT, USDC, but
 
 RULES: list[tuple[str, int, dict[str, Any]]] = [
     ("no id", 1, {"id": 0}),
@@ -15,7 +15,7 @@ RULES: list[tuple[str, int, dict[str, Any]]] = [
     ("no symbol", 1, {"symbol": ""}),
     ("no index", 1, {"index": ""}),
     ("no group", 1, {"group": ""}),
-    ("unknown contract", 2, {"kind": 2}),
+    ("unknown contract", 2, {"kind": 9}),
     ("decimals of another asset", 3, {"settlement_decimals": 6}),
     ("negative decimals", 4, {"price_decimals": -1}),
     ("too many decimals", 4, {"size_decimals": 13}),
@@ -52,11 +52,28 @@ RULES: list[tuple[str, int, dict[str, Any]]] = [
     ("no interval of marks", 15, {"mark_interval_ms": 0}),
     ("stale before the next mark", 15, {"price_stale_ms": 999}),
     ("a partition below zero", 16, {"matching_partition": -1}),
+    ("spot without a base asset", 17, {"kind": 2}),
+    ("spot of the money itself", 17, {"kind": 2, "base_asset": 1, "base_decimals": 8}),
+    ("coins with fewer decimals than sizes", 17, {"kind": 2, "base_asset": 2, "base_decimals": 4}),
+    (
+        "coins that no number holds",
+        17,
+        {"kind": 2, "base_asset": 2, "base_decimals": 8, "position_max": 10**16, "price_max": 10},
+    ),
+    ("a smallest notional below zero", 18, {"notional_min": -1}),
+    ("an open interest beyond all measure", 18, {"open_interest_max": LIMIT}),
+    ("a book below zero", 19, {"book_orders_max": -1}),
+    ("more figures than numbers have", 19, {"price_figures": 19}),
+    ("an impact band of all", 20, {"impact_band": FRACTION_ONE}),
+    ("a premium band below zero", 20, {"premium_band": -1}),
+    ("no sources", 21, {"sources_min": 0}),
+    ("sources that must agree beyond all measure", 21, {"dispersion_max": 0}),
 ]
 
 
 def test_a_sound_market_is_listed() -> None:
     assert check_market(BTC, USDC) is None
+    assert check_market(SPOT, USDC) is None
     assert BTC.unit == (10, 1)
 
 
