@@ -13,31 +13,21 @@ import msgspec
 from services.core import messages as m
 from services.core.fixed import LATE_MS
 from services.core.log import LogRecord
-from services.core.reasons import Reason
 from services.core.spine import Engine, Machine, Output, machine_number
+from services.core.topics import DIGESTS
 from services.risk.liquidation import ROUNDS_AFTER_RESUME, is_liquidatable
 from services.risk.state import health
+from tests.simulation.authority_law import Authority
+from tests.simulation.law import LawBroken, law
+from tests.simulation.margin_law import Margins
+from tests.simulation.market_law import judge_books, judge_streams
+from tests.simulation.order_law import Orders
+from tests.simulation.promise_law import Promises
 from vigil.v1 import feeds_pb2
 from vigil.v1.common_pb2 import ORDER_KIND_LIQUIDATION
 
-NO_RESULTS = (
-    Reason.UNKNOWN_KEY,
-    Reason.OUTSIDE_WINDOW,
-    Reason.WINDOW_TOO_LONG,
-    Reason.UNAUTHORIZED,
-    Reason.INVALID_SUBACCOUNT,
-)
-"""Refusals of a request rather than results of its command id."""
-
-
-class LawBroken(AssertionError):
-    """A law does not hold."""
-
-
-def law(holds: bool, claim: str) -> None:  # noqa: FBT001 - reads as a sentence
-    """Raise when a law does not hold."""
-    if not holds:
-        raise LawBroken(claim)
+DECIDING = ("risk", "settlement", "funding")
+"""Machines that take commands."""
 
 
 @dataclass
@@ -53,8 +43,13 @@ class Tally:
     """What the shadows' events say in sum."""
 
     results: Counter[tuple[int, int]] = field(default_factory=Counter)
-    admitted: dict[tuple[int, int], int] = field(default_factory=dict)
-    done: Counter[tuple[int, int]] = field(default_factory=Counter)
+    turned_away: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Refusals of a request, who asks or when, which are no results of its command id."""
+    reasons: Counter[int] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
+    """Public events by name."""
+    taken: Counter[str] = field(default_factory=Counter)
+    """Inbox records by message, as machines took them."""
     funding: Counter[tuple[int, int]] = field(default_factory=Counter)
     balances: Counter[tuple[str, int, int, int, int]] = field(default_factory=Counter)
     liquidations: int = 0
@@ -75,6 +70,10 @@ class Laws:
         self.expected: dict[tuple[str, int], dict[str, deque[bytes]]] = defaultdict(lambda: defaultdict(deque))
         self.flying: dict[tuple[str, str], deque[m.Message]] = defaultdict(deque)
         self.tally = Tally()
+        self.orders = Orders()
+        self.margins = Margins()
+        self.authority = Authority()
+        self.promises = Promises()
         self.checked = 0
 
     # every landed inbox record
@@ -83,21 +82,43 @@ class Laws:
         """Let the shadow read one inbox record, and judge."""
         shadow = self.shadows[service, partition]
         engine = shadow.engine
-        before = {source: peer.seq for source, peer in engine.spine.received.items()}
+        decoded = engine.decode(record.value)
+        received = engine.spine.received.get(decoded.source)
+        before = 0 if received is None else received.seq
+        self.prepare(engine, decoded, before, record.at_ms)
         applied = engine.counters.applied
         outputs = engine.step(record.offset, record.at_ms, record.value)
         shadow.digests.append(engine.spine.digest)
-        decoded = msgspec.msgpack.decode(record.value, type=list)
-        source, seq = decoded[1], decoded[2]
-        accepted = engine.counters.applied > applied and bool(source)
-        if accepted:
-            law(seq == before.get(source, 0) + 1, f"{engine.name} takes the records of {source} one by one")
-            self.arrived(service, partition, source, record.value)
-        for output in outputs:
-            self.emitted(engine, output)
+        accepted = engine.counters.applied > applied
+        self.tally.taken[type(decoded.message).__name__] += accepted
+        if accepted and decoded.source:
+            law(decoded.seq == before + 1, f"{engine.name} takes the records of {decoded.source} one by one")
+            self.arrived(service, partition, decoded.source, record.value)
+        said = [message for output in outputs if (message := self.emitted(engine, output)) is not None]
         engine.machine.check_invariants(engine.state)
+        self.judge_step(engine, decoded.message if accepted else m.Tick(), said)
         self.judge(engine)
         self.checked += 1
+
+    def prepare(self, engine: Engine[Any], record: m.Record, last_seq: int, at_ms: int) -> None:
+        """Look at what a record is about to change."""
+        service, state = engine.machine.service, engine.state
+        if service in DECIDING:
+            self.authority.prepare(state, record.message, at_ms)
+        if service == "matching":
+            self.margins.prepare_matching(state)
+        elif service == "risk":
+            self.promises.prepare(state, at_ms)
+            if not record.source or record.seq == last_seq + 1:
+                self.margins.prepare(state, record.message)
+
+    def judge_step(self, engine: Engine[Any], message: m.Message, said: list[m.Message]) -> None:
+        """Judge what a record changed; `said` went to other machines."""
+        if engine.machine.service in DECIDING:
+            self.authority.judge(engine.state)
+        if engine.machine.service == "risk":
+            self.margins.judge(engine.state, message, said)
+            self.promises.judge(engine.state)
 
     def arrived(self, service: str, partition: int, source: str, value: bytes) -> None:
         """An accepted record is exactly what the sender's shadow said."""
@@ -106,52 +127,58 @@ class Laws:
         law(queue.popleft() == value, f"{service}/{partition} took other bytes than {source} said")
         self.flying[source, f"{service}/{partition}"].popleft()
 
-    def emitted(self, engine: Engine[Any], output: Output) -> None:
-        """Note what a shadow says."""
+    def emitted(self, engine: Engine[Any], output: Output) -> m.Message | None:
+        """Note what a shadow says; returns what it says to another machine."""
         topic, partition, value = output
-        if topic.startswith("feed."):
-            if topic != "feed.digests":
-                self.expected[topic, partition][engine.name].append(value)
-                self.count_event(value)
-            return
+        if topic == DIGESTS:
+            return None
         self.expected[topic, partition][engine.name].append(value)
+        if topic.startswith("feed."):
+            self.count_event(engine, value)
+            return None
         if topic.startswith("ledger."):
             self.count_entry(engine.machine.service, msgspec.msgpack.decode(value)[0])
-            return
+            return None
         service = topic.removesuffix(".inbox")
         decoded = self.shadows[service, partition].engine.decode(value)
         self.flying[engine.name, f"{service}/{partition}"].append(decoded.message)
-        self.count_message(decoded.message)
+        self.count_message(engine, decoded.message)
+        message: m.Message = decoded.message
+        return message
 
     def count_entry(self, service: str, entry: list[Any]) -> None:
         """Fold a ledger entry."""
         for book, owner, market, asset, amount in entry[4]:
             self.tally.balances[service, book, owner, market, asset] += amount
 
-    def count_message(self, message: m.Message) -> None:
+    def count_message(self, engine: Engine[Any], message: m.Message) -> None:
         """Fold what goes between machines."""
-        tally = self.tally
-        match message:
-            case m.OrderAdmitted():
-                tally.admitted[message.subaccount, message.ref] = message.size
-            case m.OrderFilled():
-                tally.done[message.subaccount, message.ref] += abs(message.size)
-            case m.DeficitReported():
-                tally.deficits += 1
-            case m.OrderCancelled():
-                tally.done[message.subaccount, message.ref] += message.remaining
-            case _:
-                pass
+        self.orders.hear(message)
+        if isinstance(message, m.DeficitReported):
+            self.tally.deficits += 1
+        elif isinstance(message, m.OrderFilled):
+            self.margins.told(engine.state, message)
 
-    def count_event(self, value: bytes) -> None:
+    def count_result(self, engine: Engine[Any], result: feeds_pb2.CommandResolved) -> None:
+        """Count a result of a command id, or a refusal that its machine does not remember."""
+        command = (result.account, result.command_id)
+        if result.command_id not in engine.state.commands.results.get(result.account, {}):
+            law(result.reason != 0, f"what is done is remembered: {command}")
+            self.tally.turned_away[command] += 1
+            return
+        self.tally.results[command] += 1
+        law(self.tally.results[command] == 1, f"a command has one result: {command}")
+
+    def count_event(self, engine: Engine[Any], value: bytes) -> None:
         """Fold public events."""
         event = feeds_pb2.FeedRecord.FromString(value)
         kind = event.WhichOneof("event")
+        self.tally.said[str(kind)] += 1
         if kind == "command_resolved":
-            result = event.command_resolved
-            if result.reason not in NO_RESULTS:
-                self.tally.results[result.account, result.command_id] += 1
-                law(self.tally.results[result.account, result.command_id] == 1, "a command has one result")
+            self.tally.reasons[event.command_resolved.reason] += 1
+            self.count_result(engine, event.command_resolved)
+        elif kind in ("key_added", "key_revoked"):
+            self.authority.hear(event)
         elif kind == "funding_paid":
             self.tally.funding[event.funding_paid.market, event.funding_paid.step] += event.funding_paid.payment
         elif kind == "trade_executed":
@@ -167,36 +194,39 @@ class Laws:
 
     def judge(self, engine: Engine[Any]) -> None:
         """Check what one record may have broken."""
-        if engine.machine.service == "risk":
+        service = engine.machine.service
+        if service == "risk":
             self.judge_maintenance(engine)
-        self.judge_sizes()
+        if service == "matching":
+            judge_books(self.states("matching"))
+        if service in ("risk", "matching"):
+            judge_streams([(shadow.engine.state, self.under_way(shadow.engine.name)) for shadow in self.of("risk")])
         self.judge_transit()
+
+    def of(self, service: str) -> list[Shadow]:
+        """Shadows of a service."""
+        return [shadow for (name, _), shadow in self.shadows.items() if name == service]
+
+    def states(self, service: str) -> list[Any]:
+        """States of a service."""
+        return [shadow.engine.state for shadow in self.of(service)]
+
+    def under_way(self, receiver: str) -> list[m.Message]:
+        """What matching has said to a shard that the shard has not taken, each market in its order."""
+        queues = [queue for (source, to), queue in self.flying.items() if to == receiver and "matching" in source]
+        return [message for queue in queues for message in queue]
 
     def judge_maintenance(self, engine: Engine[Any]) -> None:
         """Nobody stays below maintenance at a fresh mark without a step of the ladder, once the queue is empty."""
         state = engine.state
-        if state.queue or state.rounds_since_resumed < ROUNDS_AFTER_RESUME or not state.marks:
-            return
-        if any(mark.seen_ms != state.now_ms for mark in state.marks.values()):
+        if state.queue or state.rounds_since_resumed < ROUNDS_AFTER_RESUME:
             return
         for subaccount in state.subaccounts.values():
-            if subaccount.liquidation is None and subaccount.exposures:
+            marks = [state.marks[row.market] for row in subaccount.exposures.values() if row.size]
+            fresh = bool(marks) and all(mark.seen_ms == state.now_ms for mark in marks)
+            if subaccount.liquidation is None and fresh:
                 now = health(state, subaccount, 1)
                 law(not is_liquidatable(now), f"subaccount {subaccount.id} is below maintenance and nobody acts")
-
-    def judge_sizes(self) -> None:
-        """Sizes of a market sum to zero, counting fills in flight."""
-        sizes: Counter[int] = Counter()
-        for (service, _), shadow in self.shadows.items():
-            if service == "risk":
-                for subaccount in shadow.engine.state.subaccounts.values():
-                    for exposure in subaccount.exposures.values():
-                        sizes[exposure.market] += exposure.size
-        for queue in self.flying.values():
-            for message in queue:
-                if isinstance(message, m.OrderFilled):
-                    sizes[message.market] += message.size
-        law(not any(sizes.values()), f"sizes sum to zero counting what is in flight: {sizes}")
 
     def judge_transit(self) -> None:
         """What left one machine for another has arrived or is in flight, in every pair."""
@@ -229,22 +259,12 @@ class Laws:
     def judge_end(self, commands: set[tuple[int, int]]) -> None:
         """Laws of a drained venue: results, orders, funding, ledger."""
         for command in commands:
-            law(self.tally.results[command] == 1, f"command {command} has exactly one result")
-        self.judge_orders()
+            results, turned_away = self.tally.results[command], self.tally.turned_away[command]
+            law(results == 1 or (results == 0 and turned_away > 0), f"command {command} has exactly one result")
+        self.orders.judge_end(self.states("matching"), self.states("risk"))
         for step, paid in self.tally.funding.items():
             law(paid == 0, f"funding paid = received in step {step}, not {paid} more")
         self.judge_ledger()
-
-    def judge_orders(self) -> None:
-        """Filled + open + cancelled = placed, for each order."""
-        resting: Counter[tuple[int, int]] = Counter()
-        for (service, _), shadow in self.shadows.items():
-            if service == "matching":
-                for trading in shadow.engine.state.trading.values():
-                    for order in trading.book.orders.values():
-                        resting[order.subaccount, order.ref] += order.remaining
-        for order, placed in self.tally.admitted.items():
-            law(self.tally.done[order] + resting[order] == placed, f"filled + open + cancelled = placed for {order}")
 
     def judge_ledger(self) -> None:
         """The ledger's fold gives every balance, and sums to zero with nothing in flight."""
@@ -270,3 +290,6 @@ def transit_of(service: str, state: Any) -> dict[int, dict[int, int]]:
         owners = state.house.get(m.Book.TRANSIT, {})
         return {owner: markets.get(0, {}) for owner, markets in owners.items()}
     return {}
+
+
+__all__ = ["LawBroken", "Laws", "law"]

@@ -115,7 +115,8 @@ class March:
         pump, venue = self.pump, self.venue
         for topic, partition in list(pump.engines):
             pump.send(topic.removesuffix(".inbox"), partition, venue.genesis)
-        admin = [m.CommandHeader(0, venue.genesis.admin_keys[0], number, pump.now_ms, 60_000) for number in range(1, 4)]
+        keys = venue.genesis.admin_keys
+        admin = [m.CommandHeader(0, keys[0], number, pump.now_ms, 60_000, keys[1]) for number in range(1, 4)]
         pump.send("settlement", 0, m.ListAsset(admin[0], venue.assets[0]))
         pump.send("funding", 0, m.ListMarket(admin[1], self.market))
         pump.send("settlement", 0, m.ContributeToFund(admin[2], self.market.group, 1, 200_000 * 10**8))

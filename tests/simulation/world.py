@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from services.core.fixed import SLOTS, account_of
 from services.core.host import Host, HostSettings
 from services.core.log import AppendFailed
 from services.core.snapshots import Snapshots
@@ -17,9 +18,11 @@ from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
 from services.matching.machine import MACHINE as MATCHING
 from services.risk import liquidation
 from services.risk.machine import MACHINE as RISK
+from services.risk.state import health
 from services.settlement.machine import MACHINE as SETTLEMENT
 from tests.simulation.laws import LawBroken, Laws, law
 from tests.simulation.runtime import Flight, Process, ProcessLog, Task, VirtualDisk, VirtualLog
+from tests.simulation.venue import ASSETS, USDC
 from tests.simulation.workload import Workload
 from vigil.v1.feeds_pb2 import FeedRecord
 
@@ -51,6 +54,8 @@ FAULTS = (
 )
 HOUR_MS = 3_600_000
 WARM_UP = 20
+OPENING_MS = 2_500
+"""Clients wait so long for the first marks."""
 
 
 @dataclass
@@ -114,6 +119,7 @@ class World:
                 self.log.records[topic, partition] = []
         self.laws = Laws(MACHINES, self.partitions)
         self.work = Workload(self.rng, self.partitions)
+        self.work.requests.free = self.free_collateral
         self.seats = [Seat(service, number) for service in MACHINES for number in range(self.partitions[service])]
         self.faults: Counter[str] = Counter()
         self.armed: list[str] = []
@@ -409,13 +415,23 @@ class World:
 
     def outside(self) -> None:
         """Let clients, admins and sources append what is due."""
-        if not self.listed and self.laws.shadows["funding", 0].engine.state.assets:
+        if not self.listed and len(self.laws.shadows["funding", 0].engine.state.assets) == len(ASSETS):
             self.listed = True
+            self.work.next_command_ms = self.log.time_ms + OPENING_MS
             for topic, partition, value in self.work.listings(self.log.time_ms):
                 self.land(topic, partition, [value])
         for topic, partition, value in self.work.due(self.log.time_ms):
             self.sent_commands += topic != "funding.inbox"
             self.land(topic, partition, [value])
+
+    def free_collateral(self, subaccount: int) -> int:
+        """Return what a subaccount has left for orders, as its owner may know it."""
+        shard = self.work.slots[account_of(subaccount) % SLOTS]
+        state = self.laws.shadows["risk", shard].engine.state
+        if subaccount not in state.subaccounts:
+            return 0
+        now = health(state, state.subaccounts[subaccount], USDC.id)
+        return now.equity - now.initial - now.holds
 
     def judge_states(self) -> None:
         """Every host, whatever it went through, has the very state of the machine that never crashed."""
