@@ -24,8 +24,9 @@ from services.core.settings import EXIT_CONFIGURATION
 from services.core.spine import Engine
 from services.core.sqlite_log import SqliteLog
 from services.core.topics import inbox
+from services.local.clock import Pacer
 from services.local.composition import MACHINES
-from services.local.run import LOG_FILE, Options, Run, Setup, log_to, open_prices, started, summary
+from services.local.run import LOG_FILE, Options, Run, Setup, log_to, prices_of, started, summary
 from services.local.single_process import Addresses
 from services.local.venue import MARKETS_FILE
 from services.settlement.ledger.queries import open_queries, queries_of
@@ -85,11 +86,12 @@ async def played(asked: argparse.Namespace, folder: Path) -> Run:
         addresses=ANYWHERE,
     )
     stop = asyncio.Event()
-    async with started(options, open_prices(setup)) as running:
+    async with started(options, prices_of(options)) as running:
         begin_ms = running.clock()
         await running.crowd.start()
         asyncio.get_running_loop().call_later(asked.minutes * 60, stop.set)
         await running.pacer.run(running.ends_ms, stop)
+        assert isinstance(running.pacer, Pacer)
         await running.pacer.quiet(asyncio.Event())
     sys.stdout.write(summary(running, asked.minutes * 60, begin_ms))
     return running

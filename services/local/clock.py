@@ -1,10 +1,11 @@
 """The clock of a simulated venue: it runs `speed` times as fast as real time, in small steps, and stands still while anybody works.
 
 So a fast clock makes nothing late: no record ages while it waits to be read, and a slow machine slows the clock instead (DESIGN.md 2).
+Where prices are live, time is real, and nobody waits for anybody.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from time import monotonic
 
@@ -17,6 +18,7 @@ STEP_SECONDS_MIN = 0.01
 CATCH_UP_SECONDS_MAX = 0.25
 """What timers overslept is made up for, a longer delay is not."""
 LOOK_SECONDS = 0.001
+PUBLISH_SECONDS = 0.05
 QUIET_LOOKS = 2
 """How often in a row nobody may be at work: a task that was just woken is not seen as work by the first look."""
 
@@ -92,3 +94,32 @@ class Pacer:
             quiet = 0 if await self.is_busy() else quiet + 1
             await asyncio.sleep(0 if quiet else LOOK_SECONDS)
         self.waited_seconds += monotonic() - began
+
+
+class RealTime:
+    """Lets real time pass: prices are published as they come, and everybody acts at its own pace."""
+
+    waited_seconds = 0.0
+
+    def __init__(
+        self,
+        clock: Callable[[], Milliseconds],
+        publish: Callable[[], Awaitable[object]],
+        act: Callable[[asyncio.Event], Coroutine[None, None, None]],
+    ) -> None:
+        """`publish` tells the prices that are due; `act` lets participants act until the event that it gets is set."""
+        self.clock = clock
+        self.publish = publish
+        self.act = act
+
+    async def run(self, until_ms: Milliseconds, stop: asyncio.Event) -> None:
+        """Go on until `until_ms`, or until `stop`; raises what `publish` and `act` raise."""
+        over = asyncio.Event()
+        acting = asyncio.create_task(self.act(over))
+        try:
+            while self.clock() < until_ms and not stop.is_set() and not acting.done():
+                await self.publish()
+                await asyncio.sleep(PUBLISH_SECONDS)
+        finally:
+            over.set()
+            await acting

@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 
 
+SPEED = 60
+VENUES = "binance,coinbase,kraken,bitstamp"
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -54,10 +56,17 @@ def time_ms(text: str) -> int:
 @app.command("run")
 def run_command(
     speed: Annotated[
-        int, typer.Option(min=0, max=100_000, help="times as fast as real time; 0: as fast as it can")
-    ] = 60,
+        int | None,
+        typer.Option(min=0, max=100_000, help="times as fast as real time, 60 unless said; 0: as fast as it can"),
+    ] = None,
     scenario: Annotated[str, typer.Option(help="scripted prices")] = "march-2020",
-    recorded: Annotated[str, typer.Option(help="recorded prices instead: a CSV file, maybe gzip")] = "",
+    recorded: Annotated[
+        str, typer.Option(help="recorded prices instead: a CSV file of BTC_USD, maybe gzip, or INDEX=file by commas")
+    ] = "",
+    venues: Annotated[str, typer.Option(help="with --live: venues by their ccxt names, each one source")] = VENUES,
+    misbehave: Annotated[
+        str, typer.Option(help="drill: source:kind@seconds+seconds, a kind of dies, lies, freezes, back-in-time")
+    ] = "",
     participants: Annotated[int, typer.Option(min=0, max=1_000, help="clients that trade")] = 12,
     folder: Annotated[Path, typer.Option("--dir", help="where log, snapshots and ledger are kept")] = Path("run"),
     seed: Annotated[int, typer.Option(min=0, help="of prices and participants")] = 1,
@@ -72,19 +81,23 @@ def run_command(
     ] = "127.0.0.1:50061",
     metrics: Annotated[str, typer.Option(callback=address, help="address of the metrics")] = "127.0.0.1:9464",
     *,
+    live: Annotated[bool, typer.Option("--live", help="prices of live venues, in real time; needs a network")] = False,
     headless: Annotated[bool, typer.Option("--headless", help="plain lines instead of the dashboard")] = False,
 ) -> None:
     """Run the exchange in one process on an embedded log, with prices and participants; it goes on where it stopped."""
+    if live and (recorded or speed is not None or begin):
+        raise typer.BadParameter("live prices take real time: leave --recorded, --speed and --begin away")
     options = Options(
-        setup=Setup("" if recorded else scenario, recorded, seed, risk_partitions),
+        setup=Setup("" if recorded or live else scenario, recorded, seed, risk_partitions, venues if live else ""),
         folder=folder,
         markets=markets,
-        speed=speed,
+        speed=SPEED if speed is None else speed,
         participants=participants,
         headless=headless,
         duration_ms=duration_ms(duration) if duration else None,
         begins_ms=time_ms(begin) if begin else None,
         addresses=Addresses(grpc, queries, metrics, admin),
+        misbehave=misbehave,
     )
     end_with("run", run(options), folder, quiet=headless)
 
@@ -93,7 +106,10 @@ def run_command(
 def run_kafka_command(
     speed: Annotated[int, typer.Option(min=1, max=100_000, help="how fast prices are played; time is real")] = 1,
     scenario: Annotated[str, typer.Option(help="scripted prices")] = "march-2020",
-    recorded: Annotated[str, typer.Option(help="recorded prices instead: a CSV file, maybe gzip")] = "",
+    recorded: Annotated[
+        str, typer.Option(help="recorded prices instead: a CSV file of BTC_USD, maybe gzip, or INDEX=file by commas")
+    ] = "",
+    venues: Annotated[str, typer.Option(help="with --live: venues by their ccxt names, each one source")] = VENUES,
     participants: Annotated[int, typer.Option(min=0, max=1_000, help="clients that trade")] = 12,
     folder: Annotated[Path, typer.Option("--dir", help="where snapshots, ledger and logs are kept")] = Path(
         "run-kafka"
@@ -108,14 +124,31 @@ def run_kafka_command(
     grpc: Annotated[str, typer.Option(callback=address, help="address for clients")] = "127.0.0.1:50051",
     admin: Annotated[str, typer.Option(callback=address, help="address for admins")] = "127.0.0.1:50052",
     *,
+    live: Annotated[bool, typer.Option("--live", help="prices of live venues; needs a network")] = False,
     headless: Annotated[bool, typer.Option("--headless", help="plain lines instead of the dashboard")] = False,
 ) -> None:
     """Run every service as a process on a real Kafka broker; a process that dies is started again."""
+    if live and recorded:
+        raise typer.BadParameter("live prices come from no file: leave --recorded away")
     from services.local.run_kafka import KafkaOptions, run_kafka  # noqa: PLC0415 - needs the extra `kafka`
 
     options = KafkaOptions(
-        *(folder, markets, scenario, recorded, seed, speed, participants, risk_partitions, replicas),
-        *(broker_port, queries_port, metrics_port, grpc, admin, headless),
+        folder=folder,
+        markets=markets,
+        scenario=scenario,
+        recorded=recorded,
+        seed=seed,
+        speed=speed,
+        participants=participants,
+        risk_partitions=risk_partitions,
+        live=venues if live else "",
+        replicas=replicas,
+        broker_port=broker_port,
+        queries_port=queries_port,
+        metrics_port=metrics_port,
+        gateway=grpc,
+        admin=admin,
+        headless=headless,
     )
     end_with("run-kafka", run_kafka(options), folder, quiet=headless)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -16,17 +16,17 @@ from prometheus_client import Metric
 from services.client import ClientError
 from services.core.fixed import Milliseconds
 from services.core.log import LogError
+from services.core.memory_log import wall_clock_ms
 from services.core.process import CannotStart, stop_on_signals
 from services.core.settings import EXIT_CONFIGURATION
 from services.core.telemetry import configure_logs
-from services.local.clock import Pacer, ScenarioClock
+from services.local.clock import Pacer, RealTime, ScenarioClock
 from services.local.participants import Crowd, Mix
+from services.local.prices import Prices, open_prices
 from services.local.single_process import Addresses, SingleProcess, last_time
-from services.local.venue import BadVenue, read_venue
+from services.local.venue import BadVenue, Venue, read_venue
 from services.local.window import Sources, Window, show
-from services.oracle.path import Path as PricePath
-from services.oracle.recorded import BadRecording, read_recording
-from services.oracle.scenario import SCENARIOS, scenario
+from services.oracle.scenario import FOREVER_MS
 from services.settlement.ledger.queries import open_queries
 from services.settlement.ledger.store import LedgerUnusable
 
@@ -46,6 +46,8 @@ class Setup:
     recorded: str
     seed: int
     risk_partitions: int
+    live: str = ""
+    """Venues, by commas."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,18 @@ class Options:
     duration_ms: int | None
     begins_ms: Milliseconds | None
     addresses: Addresses
+    misbehave: str = ""
+    """Drills of sources."""
 
 
 @dataclass
 class Run:
     """Everything of one run."""
 
-    clock: ScenarioClock
+    clock: Callable[[], Milliseconds]
     process: SingleProcess
     crowd: Crowd
-    pacer: Pacer
+    pacer: Pacer | RealTime
     ends_ms: Milliseconds
     failure: BaseException | None = None
 
@@ -78,14 +82,16 @@ class Run:
 async def run(options: Options) -> None:
     """Run until Ctrl-C, the end of the recording, or the duration; raises CannotStart."""
     stop = stop_on_signals()
-    prices = open_prices(options.setup)
+    prices = prices_of(options)
     keep_setup(options.folder, options.setup)
     async with started(options, prices) as running:
         began, begin_ms = monotonic(), running.clock()
         window = Window(sources(running.process))
         tasks = [
             asyncio.create_task(watch(running, stop)),
-            asyncio.create_task(show(window, headless=options.headless, speed=options.speed)),
+            asyncio.create_task(
+                show(window, headless=options.headless, speed=None if prices.is_live else options.speed)
+            ),
         ]
         try:
             await running.crowd.start()
@@ -103,18 +109,20 @@ async def run(options: Options) -> None:
         raise CannotStart(f"stopped: {running.failure!r}", EXIT_FAILED) from running.failure
 
 
-def open_prices(setup: Setup) -> PricePath:
-    """Scenario or recording; CannotStart when it cannot be played."""
+def venue_of(options: Options) -> Venue:
+    """Read the venue file; raises CannotStart."""
     try:
-        if setup.recorded:
-            return read_recording(Path(setup.recorded), setup.seed)
-    except BadRecording as error:
-        raise CannotStart(f"prices: {error}", EXIT_CONFIGURATION) from error
-    if setup.scenario not in SCENARIOS:
-        raise CannotStart(
-            f"prices: no scenario {setup.scenario!r}; there are {', '.join(SCENARIOS)}", EXIT_CONFIGURATION
-        )
-    return scenario(setup.scenario, setup.seed)
+        return read_venue(options.markets, {"risk": options.setup.risk_partitions})
+    except BadVenue as error:
+        raise CannotStart(str(error), EXIT_CONFIGURATION) from error
+
+
+def prices_of(options: Options) -> Prices:
+    """Open the prices of every index that the venue's markets need; raises CannotStart."""
+    setup = options.setup
+    indices = sorted({market.index for market in venue_of(options).markets})
+    origin = {"scenario": setup.scenario, "recorded": setup.recorded, "live": setup.live}
+    return open_prices(indices, **origin, seed=setup.seed, misbehave=options.misbehave)
 
 
 def keep_setup(folder: Path, setup: Setup) -> None:
@@ -137,40 +145,40 @@ def keep_setup(folder: Path, setup: Setup) -> None:
 
 
 @contextlib.asynccontextmanager
-async def started(options: Options, prices: PricePath) -> AsyncIterator[Run]:
+async def started(options: Options, prices: Prices) -> AsyncIterator[Run]:
     """Everything of a run, started, and ended in good order; raises CannotStart."""
-    clock = ScenarioClock(options.begins_ms or prices.begins_ms)
-    setup = options.setup
-    try:
-        venue = read_venue(options.markets, {"risk": setup.risk_partitions})
-        process = SingleProcess(options.folder, venue, clock, prices, setup.seed, options.addresses)
-    except (BadVenue, LogError, LedgerUnusable, OSError) as error:
-        raise CannotStart(str(error), EXIT_CONFIGURATION) from error
-    clock.now = max(clock.now, await last_time(process.home, venue))
+    simulated = None if prices.is_live else ScenarioClock(options.begins_ms or prices.begins_ms)
+    clock = simulated or wall_clock_ms
+    venue = venue_of(options)
     async with contextlib.AsyncExitStack() as undo:
-        undo.push_async_callback(process.stop)
+        feeds = await undo.enter_async_context(prices.feeds(clock))
         try:
+            process = SingleProcess(options.folder, venue, clock, None, options.setup.seed, options.addresses)
+            undo.push_async_callback(process.stop)
+            if simulated is not None:
+                simulated.now = max(simulated.now, await last_time(process.home, venue))
             await process.start()
-        except (BadVenue, LogError, OSError, RuntimeError) as error:
+        except (BadVenue, LogError, LedgerUnusable, OSError, RuntimeError) as error:
             raise CannotStart(str(error), EXIT_CONFIGURATION) from error
-        crowd = Crowd(process.gateway.address, Mix.usual(options.participants), setup.seed)
+        process.oracle = prices.oracle(process.home, feeds, process.partitions("funding"), process.registry)
+        crowd = Crowd(process.gateway.address, Mix.usual(options.participants), options.setup.seed)
         undo.push_async_callback(crowd.close)
-        yield assembled(options, process, crowd, prices)
+        ends_ms = FOREVER_MS if prices.is_live else prices.ends_ms
+        if options.duration_ms is not None:
+            ends_ms = min(ends_ms, clock() + options.duration_ms)
+        yield Run(clock, process, crowd, pacer_of(process, crowd, simulated, options.speed), ends_ms)
 
 
-def assembled(options: Options, process: SingleProcess, crowd: Crowd, prices: PricePath) -> Run:
+def pacer_of(process: SingleProcess, crowd: Crowd, simulated: ScenarioClock | None, speed: int) -> Pacer | RealTime:
     """Tie clock, venue and crowd together."""
-    clock = process.clock
+    if simulated is None:
+        return RealTime(process.clock, process.publish_prices, crowd.run)
 
     async def after_step() -> None:
         await process.publish_prices()
-        await crowd.turn(clock())
+        await crowd.turn(simulated())
 
-    pacer = Pacer(clock, options.speed, process.is_busy, after_step)
-    ends_ms = prices.ends_ms
-    if options.duration_ms is not None:
-        ends_ms = min(ends_ms, clock() + options.duration_ms)
-    return Run(clock, process, crowd, pacer, ends_ms)
+    return Pacer(simulated, speed, process.is_busy, after_step)
 
 
 def sources(process: SingleProcess) -> Sources:

@@ -48,6 +48,7 @@ class KafkaOptions:
     speed: int
     participants: int
     risk_partitions: int
+    live: str
     replicas: int
     broker_port: int
     queries_port: int
@@ -81,7 +82,7 @@ async def run_kafka(options: KafkaOptions) -> None:
         await start_everything(options, venue, bootstrap, supervisor)
         window = Window(sources(options))
         undo.push_async_callback(window.close)
-        shown = asyncio.create_task(show(window, headless=options.headless, speed=options.speed))
+        shown = asyncio.create_task(show(window, headless=options.headless, speed=None))
         try:
             await supervisor.wait(stop)
         except ChildFailed as error:
@@ -107,7 +108,7 @@ async def start_everything(options: KafkaOptions, venue: Venue, bootstrap: str, 
         raise CannotStart(str(error), EXIT_CONFIGURATION) from error
     finally:
         await home.close()
-    await supervisor.start([gateway(options, bootstrap), oracle(options, bootstrap)])
+    await supervisor.start([gateway(options, bootstrap), oracle(options, venue, bootstrap)])
     if options.participants:
         await supervisor.start([participants(options)])
 
@@ -181,17 +182,18 @@ def gateway(options: KafkaOptions, bootstrap: str) -> Child:
         "VIGIL_GATEWAY_FUNDING": options.queries("funding"),
         "VIGIL_GATEWAY_ADMIN": options.admin,
         "VIGIL_GATEWAY_METRICS": options.metrics("gateway"),
-        "VIGIL_GATEWAY_FUNDING": options.queries("funding"),
     }
     return child(options, "gateway", ["services.gateway"], environment)
 
 
-def oracle(options: KafkaOptions, bootstrap: str) -> Child:
+def oracle(options: KafkaOptions, venue: Venue, bootstrap: str) -> Child:
     """Process of the oracle; its path begins when the folder was first used, so a restart goes on in it."""
     environment = {
         "VIGIL_KAFKA": bootstrap,
         "VIGIL_ORACLE_SCENARIO": options.scenario,
         "VIGIL_ORACLE_RECORDED": options.recorded,
+        "VIGIL_ORACLE_LIVE": options.live,
+        "VIGIL_ORACLE_INDEX": ",".join(sorted({market.index for market in venue.markets})),
         "VIGIL_ORACLE_SEED": str(options.seed),
         "VIGIL_ORACLE_SPEED": str(options.speed),
         "VIGIL_ORACLE_BEGINS_MS": str(begins_ms(options.folder)),

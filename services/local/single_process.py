@@ -5,6 +5,7 @@ Machines talk through the log alone, and the gateway asks them over gRPC, as the
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,12 @@ from services.gateway.gateway import Gateway
 from services.gateway.limits import GatewaySettings
 from services.gateway.metrics import GatewayCollector
 from services.gateway.queries import Queries
-from services.local.clock import LOOK_SECONDS, ScenarioClock
+from services.local.clock import LOOK_SECONDS
 from services.local.composition import MACHINES, METRICS
 from services.local.venue import Venue, found, list_assets, list_markets
+from services.oracle.correlated import paths_of
 from services.oracle.path import Path as PricePath
-from services.oracle.publisher import Publisher
+from services.oracle.publisher import Feed, Oracle, PathFeed
 from services.oracle.sources import declared_sources
 from services.settlement.ledger.api import services_of as ledger_services
 from services.settlement.ledger.queries import queries_of
@@ -66,12 +68,16 @@ class SingleProcess:
         self,
         folder: Path,
         venue: Venue,
-        clock: ScenarioClock,
-        prices: PricePath,
+        clock: Callable[[], Milliseconds],
+        prices: PricePath | None,
         seed: int,
         addresses: Addresses | None = None,
     ) -> None:
-        """Open the log, taken over by nobody else meanwhile; raises LogError."""
+        """Open the log, taken over by nobody else meanwhile; raises LogError.
+
+        The declared sources look at `prices`, and at what follows it for the other indices; without it whoever runs the venue gives it
+        an `oracle` with feeds of its own.
+        """
         self.folder = folder
         self.venue = venue
         self.clock = clock
@@ -84,9 +90,7 @@ class SingleProcess:
         self.tasks: list[asyncio.Task[None]] = []
         self.machines: list[asyncio.Task[None]] = []
         self.registry = CollectorRegistry()
-        indices = sorted({market.index for market in venue.markets})
-        partitions = venue.genesis.partitions["funding"]
-        self.publishers = [Publisher(self.home, prices, index, declared_sources(seed), partitions) for index in indices]
+        self.oracle = Oracle(self.home, self.feeds(prices, seed), self.partitions("funding"))
         self.server: RpcServer
         self.gateway: Gateway
         self.metrics: MetricsServer
@@ -143,10 +147,18 @@ class SingleProcess:
         """Run beside everything until the end."""
         self.tasks.append(asyncio.create_task(work))
 
+    def indices(self) -> list[str]:
+        """Indices that the markets need."""
+        return sorted({market.index for market in self.venue.markets})
+
+    def feeds(self, prices: PricePath | None, seed: int) -> list[Feed]:
+        """Return the declared sources of every index."""
+        paths = {} if prices is None else paths_of(prices, self.indices(), seed)
+        return [PathFeed(path, index, declared_sources(seed)) for index, path in paths.items()]
+
     async def publish_prices(self) -> None:
         """Append what the sources see now; raises LogError."""
-        for publisher in self.publishers:
-            await publisher.publish()
+        await self.oracle.publish()
 
     async def is_busy(self) -> bool:
         """Whether a running machine has unread records or postponed work, or the gateway waits for a result."""

@@ -155,7 +155,7 @@ def totals_of(metrics: Iterable[Metric]) -> dict[str, float]:
     return totals
 
 
-async def show(window: Window, *, headless: bool, speed: int) -> None:
+async def show(window: Window, *, headless: bool, speed: int | None) -> None:
     """Show the window until cancelled: live on a terminal, as plain lines elsewhere."""
     listening = asyncio.create_task(window.listen())
     try:
@@ -177,7 +177,7 @@ async def show_lines(window: Window) -> None:
         sys.stdout.flush()
 
 
-async def show_live(window: Window, speed: int) -> None:
+async def show_live(window: Window, speed: int | None) -> None:
     """Redraw the terminal several times a second."""
     with Live(console=Console(), auto_refresh=False, screen=True) as live:
         async for _ in ticks(REFRESH_SECONDS):

@@ -8,7 +8,7 @@ import pytest
 
 from services.core.messages import Book
 from services.core.process import CannotStart
-from services.local.run import Options, Run, Setup, keep_setup, open_prices, started, summary
+from services.local.run import Options, Run, Setup, keep_setup, prices_of, started, summary
 from services.local.single_process import Addresses
 from services.local.venue import MARKETS_FILE
 from services.oracle.scenario import utc
@@ -35,7 +35,7 @@ def options(folder: Path) -> Options:
 
 async def play(folder: Path, seconds: int) -> Run:
     """Play so many seconds of log time."""
-    prices = open_prices(SETUP)
+    prices = prices_of(options(folder))
     async with started(options(folder), prices) as running:
         await running.crowd.start()
         await running.pacer.run(running.clock() + seconds * 1_000, asyncio.Event())
@@ -83,7 +83,15 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         keep_setup(tmp_path / "file", SETUP)
 
 
-@pytest.mark.parametrize("setup", [replace(SETUP, scenario="moon"), replace(SETUP, recorded="nowhere.csv")])
-def test_prices_that_cannot_be_played_are_said(setup: Setup) -> None:
-    with pytest.raises(CannotStart, match="prices"):
-        open_prices(setup)
+PRICES = [
+    ("unknown scenario", replace(SETUP, scenario="moon"), "--scenario.*one of march-2020"),
+    ("no such file", replace(SETUP, scenario="", recorded="nowhere.csv"), "--recorded.*nowhere.csv"),
+    ("others without the base", replace(SETUP, scenario="", recorded="ETH_USD=x.csv"), "--recorded"),
+    ("unknown venue", replace(SETUP, scenario="", live="mtgox"), "'mtgox' is no venue"),
+]
+
+
+@pytest.mark.parametrize(("setup", "said"), [row[1:] for row in PRICES], ids=[row[0] for row in PRICES])
+def test_prices_that_cannot_be_played_are_said(setup: Setup, said: str, tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match=said):
+        prices_of(replace(options(tmp_path), setup=setup))
