@@ -33,6 +33,7 @@ class MadeUpExchange:
         self.markets: dict[str, Any] = {}
         self.tickers = tickers
         self.closed = False
+        self.answered = asyncio.Event()
 
     async def load_markets(self) -> None:
         self.markets = {"BTC/USDT": {}, "ETH/USD": {}, "ETH/USDT": {}}
@@ -40,6 +41,7 @@ class MadeUpExchange:
     async def fetchTickers(self, symbols: list[str]) -> dict[str, Any]:  # noqa: N802 - ccxt's name
         if not self.tickers:
             raise ConnectionResetError
+        self.answered.set()
         return dict.fromkeys(symbols, self.tickers.pop(0))
 
     async def fetchTicker(self, symbol: str) -> dict[str, Any]:  # noqa: N802 - ccxt's name
@@ -126,9 +128,8 @@ async def test_a_failure_brings_a_new_connection_and_closes_the_old_one() -> Non
     one.connect = connections.pop
     task = asyncio.create_task(one.run())
     async with asyncio.timeout(10):
-        while not one.seen:
-            await asyncio.sleep(0)
-    assert (broken.closed, sound.closed, one.connections, one.failures) == (True, False, 2, 0)
+        await sound.answered.wait()
+    assert (broken.closed, sound.closed, one.connections) == (True, False, 2)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert sound.closed
