@@ -47,6 +47,8 @@ ASKED = ("risk", "matching", "settlement", "funding")
 """Machines that the gateway asks."""
 SHIELD_PER_S = 1_000_000
 """The gateway's own shield counts real time, which a fast clock leaves far behind: here risk's buckets alone limit, by the venue's time."""
+LOOP_LATE_SECONDS = 2.0
+"""Here the machines share the gateway's loop, which is late whenever they are at work: that is no overload."""
 
 log = structlog.get_logger(__name__)
 

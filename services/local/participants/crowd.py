@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import count, cycle
 from math import ceil
 
 import structlog
@@ -71,8 +72,10 @@ class Crowd:
         self.view = View()
         self.markets = markets
         self.watcher = Vigil(address)
+        places: dict[str, count[int]] = defaultdict(count)
         self.participants = [
-            kind(address, f"{role}-{number}", seed, rate) for number, (role, kind) in enumerate(mix.kinds())
+            kind(address, f"{role}-{number}", seed, rate, next(places[role]))
+            for number, (role, kind) in enumerate(mix.kinds())
         ]
 
     @property

@@ -46,8 +46,8 @@ class Maker(Participant):
     deposits = 5
     every_ms = 4_000
 
-    def __init__(self, address: str, name: str, seed: int, rate: float = 1.0) -> None:
-        super().__init__(address, name, seed, rate)
+    def __init__(self, address: str, name: str, seed: int, rate: float = 1.0, place: int = 0) -> None:
+        super().__init__(address, name, seed, rate, place)
         self.quoted: dict[str, Quoted] = {}
 
     def endowment(self, view: View) -> list[tuple[str, Decimal]]:

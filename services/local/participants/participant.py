@@ -30,9 +30,13 @@ class Participant:
     lease_ms = 0
     """With a lease its orders are cancelled when it is gone: not where the venue's time is faster than real time."""
 
-    def __init__(self, address: str, name: str, seed: int, rate: float = 1.0) -> None:
-        """Connects when it first acts; name and seed give the key, `rate` says how many times as often it acts."""
+    def __init__(self, address: str, name: str, seed: int, rate: float = 1.0, place: int = 0) -> None:
+        """Connects when it first acts; name and seed give the key, `rate` says how many times as often it acts.
+
+        `place` says which of its kind it is, from 0 on.
+        """
         self.name = name
+        self.place = place
         self.rate = rate
         self.random = Random(f"{seed}/{name}")  # noqa: S311 - a seeded strategy, no secret
         key = SigningKey(blake2b(f"vigil participant {seed}/{name}".encode(), digest_size=32).digest())

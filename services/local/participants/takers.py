@@ -1,4 +1,4 @@
-"""Takers: gamblers, followers of moves, and some who trade for no reason; each has one market."""
+"""Takers: gamblers, followers of moves, and some who trade for no reason."""
 
 from decimal import Decimal
 
@@ -7,19 +7,9 @@ from services.local.participants.participant import Participant, equity_of, mark
 from services.local.participants.view import BASIS_POINT, MarketView, View
 from vigil.v1 import trading_pb2 as pb
 
-FAVOURITE = 0.5
-"""Share of takers in the first market of their kind; the others have one of all by lot."""
-
 
 class Taker(Participant):
-    """Has one market, chosen by the seed among those of its kind."""
-
-    spot_too = False
-
-    def __init__(self, address: str, name: str, seed: int, rate: float = 1.0) -> None:
-        super().__init__(address, name, seed, rate)
-        self.lot = self.random.random()
-        self.symbol = ""
+    """Trades in one perpetual: every other one in the first that is listed, the rest in the others in turn."""
 
     async def decide(self, view: View, account: AccountView) -> list[pb.Command]:
         """Trade in its market, once that has a mark."""
@@ -27,14 +17,11 @@ class Taker(Participant):
         return [] if market is None or not market.mark else await self.trade(market, account)
 
     def market(self, view: View) -> MarketView | None:
-        """Its market; None where none of its kind is traded."""
-        if not self.symbol:
-            kind = [one.symbol for one in view.markets.values() if self.spot_too or not one.base]
-            if not kind:
-                return None
-            place = 0 if self.lot < FAVOURITE else int((self.lot - FAVOURITE) / (1 - FAVOURITE) * len(kind))
-            self.symbol = kind[place]
-        return view.markets[self.symbol]
+        """Its market; None where no perpetual is traded."""
+        perpetuals = [one for one in view.markets.values() if not one.base]
+        turn, is_other = divmod(self.place, 2)
+        others = perpetuals[1:] if is_other else []
+        return others[turn % len(others)] if others else next(iter(perpetuals), None)
 
     async def trade(self, market: MarketView, account: AccountView) -> list[pb.Command]:
         """Commands for what it sees of its market."""
@@ -49,8 +36,8 @@ class Gambler(Taker):
     slice_max = Decimal(15_000)
     """Worth of one order."""
 
-    def __init__(self, address: str, name: str, seed: int, rate: float = 1.0) -> None:
-        super().__init__(address, name, seed, rate)
+    def __init__(self, address: str, name: str, seed: int, rate: float = 1.0, place: int = 0) -> None:
+        super().__init__(address, name, seed, rate, place)
         self.leverage = Decimal(self.random.randrange(5, 17))
         self.direction = 1 if self.random.random() < 0.8 else -1
 
@@ -91,14 +78,17 @@ class Follower(Taker):
 
 
 class Passer(Taker):
-    """Buys and sells small sizes for no reason at all, and never holds much."""
+    """Buys and sells small sizes for no reason at all, now here, now there, and never holds much."""
 
     deposit = Decimal(30_000)
-    every_ms = 8_000
-    spot_too = True
+    every_ms = 3_000
     worth_max = 4_000
     bias_worth = Decimal(20_000)
     """Holding this much it only sells."""
+
+    def market(self, view: View) -> MarketView | None:
+        """Any market, by lot."""
+        return self.random.choice(list(view.markets.values()))
 
     async def trade(self, market: MarketView, account: AccountView) -> list[pb.Command]:
         """Trade a little, rather towards holding nothing; of a spot market it sells no more than it has."""

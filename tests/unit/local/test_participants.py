@@ -131,6 +131,23 @@ async def test_a_maker_leaves_good_quotes_alone() -> None:
     assert set(quotes_of(await maker.decide(view, account(size="0.1")))) == {PERPETUAL, SPOT}
 
 
+async def test_takers_spread_over_the_perpetuals() -> None:
+    listed = listings()
+    for number, symbol in enumerate(("ETH_USDC_PERP", "SOL_USDC_PERP"), 2):
+        copy = listed.markets.add()
+        copy.CopyFrom(listed.markets[0])
+        copy.id, copy.symbol = number, symbol
+    view = View()
+    view.begin(Listed(listed), ())
+    markets = [Gambler(NOWHERE, "gambler", 1, place=place).market(view) for place in range(6)]
+    assert [market.symbol.partition("_")[0] for market in markets if market] == [
+        *("BTC", "ETH", "BTC", "SOL", "BTC", "ETH"),
+    ]
+    spot_alone = View()
+    spot_alone.begin(Listed(listed), [SPOT])
+    assert await Gambler(NOWHERE, "gambler", 1).decide(spot_alone, account()) == []
+
+
 async def test_a_gambler_stops_at_its_leverage() -> None:
     gambler = Gambler(NOWHERE, "gambler", 1)
     size = Decimal(20_000) * gambler.leverage / perpetual().mark
