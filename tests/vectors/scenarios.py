@@ -12,6 +12,7 @@ from tests.builders import (
     CAROL,
     COIN,
     DOLLAR,
+    PERCENT,
     SPOT,
     START_MS,
     USDC_UNIT,
@@ -272,6 +273,25 @@ def sessions() -> Exchange:
     return exchange
 
 
+def limits() -> Exchange:
+    """Play: what the open interest, the levels of a book, the impact band and the premium band let pass."""
+    market = but(BTC, open_interest_max=COIN, levels_max=2, impact_band=PERCENT, premium_band=2 * PERCENT)
+    exchange = trading((ALICE, 10_000), (BOB, 10_000), (CAROL, 10_000), market=market)
+    exchange.place(BOB, -1, 2 * COIN, MARK)
+    exchange.place(ALICE, 1, 2 * COIN, MARK)
+    exchange.place(ALICE, -1, COIN // 4, MARK)
+    exchange.place(CAROL, 1, COIN // 2, MARK)
+    for above in (100, 200, 300):
+        exchange.place(ALICE, -1, COIN // 10, MARK + above * DOLLAR, client_id=above)
+    exchange.place(ALICE, -1, COIN // 10, MARK + 100 * DOLLAR, client_id=1)
+    exchange.risk(ALICE, exchange.commands.replace(ALICE, MARK + 150 * DOLLAR, COIN // 10, client_id=1))
+    exchange.risk(BOB, exchange.commands.cancel_all(BOB, 1))
+    exchange.place(BOB, 1, COIN, tif=IOC)
+    exchange.place(CAROL, 1, COIN // 10, MARK + 170 * DOLLAR)
+    exchange.place(CAROL, -1, COIN // 10, MARK - 170 * DOLLAR)
+    return exchange
+
+
 def venue_decides() -> Exchange:
     """Play: fees by tier, an auction, other parameters at their time, the end of a market."""
     exchange = trading((ALICE, 10_000), (BOB, 10_000))
@@ -328,6 +348,7 @@ SCENARIOS = {
     "replaces": Scenario("An order gets another price and size.", replaces, ("matching", "risk")),
     "quoting": Scenario("A ladder of quotes.", quoting, ("matching", "risk")),
     "spot": Scenario("Coins for money.", spot, ("matching", "risk", "settlement")),
+    "limits": Scenario("What the limits of a market let pass.", limits, ("matching",)),
     "margin_call": Scenario("What margin no longer bears is cancelled.", margin_call, ("risk",)),
     "sessions": Scenario("Sessions, schedules and keys.", sessions, ("risk",)),
     "venue_decides": Scenario(
