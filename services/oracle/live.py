@@ -93,7 +93,10 @@ class LiveVenue:
                 log.warning("live_source_failed", source=self.name, failures=self.failures, error=repr(error)[:300])
             finally:
                 await closed(exchange, broken)
-            await asyncio.sleep(pause_seconds(self.failures, self.random))
+            try:
+                await asyncio.sleep(pause_seconds(self.failures, self.random))
+            finally:
+                await closed(exchange, broken)  # what was asked beside that which failed may have connected again meanwhile
 
     async def hear(self, exchange: Any) -> None:  # noqa: ANN401 - ccxt has no types
         """Hear prices until something breaks; raises NothingToHear, or what ccxt raises."""
