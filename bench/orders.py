@@ -4,7 +4,8 @@
 
 Every service is a process on a broker of our own (on the embedded log all are one process), the clients are another process that signs
 every frame; all of them share this machine. An order is one command that a machine decided: half are new orders, nearly half cancels, one
-in 25 of the new ones trades. The services run compiled (`make compiled`) unless --plain. `us` is processor time per order, which stays the same when other work shares the machine; times do not.
+in 25 of the new ones trades. The services run compiled (`make compiled`) unless --plain. `us` is processor time per order, which stays
+about the same when other work shares the machine; times do not.
 """
 
 import argparse

@@ -56,8 +56,7 @@ def compile_modules(folder: Path = FOLDER, modules: Sequence[str] = MODULES) -> 
     shutil.copy(ROOT / "pyproject.toml", folder)
     sources = [folder / (module.replace(".", "/") + ".py") for module in modules]
     for source in sources:
-        text = source.read_text()
-        source.write_text(text + "".join(kept_types(ast.parse(text))))
+        source.write_text(prepared(source.read_text()))
     run_mypyc(folder, [str(source.relative_to(folder)) for source in sources])
     (folder / STAMP).write_text("\n".join(modules))
     return True
@@ -73,20 +72,56 @@ def is_fresh(folder: Path, modules: Sequence[str]) -> bool:
     return all(source.stat().st_mtime <= stamp.stat().st_mtime for source in sources)
 
 
-def kept_types(module: ast.Module) -> Iterator[str]:
-    """Lines that give compiled classes back what their containers hold, which snapshots are read by: mypyc keeps `dict` of it."""
-    yield "\n"
-    for kind in module.body:
-        if not isinstance(kind, ast.ClassDef) or "dataclass" not in "".join(map(ast.unparse, kind.decorator_list)):
-            continue
-        for line in kind.body:
-            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and is_composed(line.annotation):
-                yield f'vars({kind.name})["__annotations__"]["{line.target.id}"] = {ast.unparse(line.annotation)}\n'
+def prepared(text: str) -> str:
+    """A source whose dataclasses are as quick and as well described compiled as they are plain.
+
+    mypyc leaves their constructors to the interpreter, so they get one of their own; and it keeps `dict` of what a container holds,
+    which snapshots are read by, so they get that back at the end of the file.
+    """
+    kinds = [kind for kind in ast.parse(text).body if isinstance(kind, ast.ClassDef) and dataclass_line(kind)]
+    lines = text.splitlines(keepends=True)
+    for kind in reversed(kinds):
+        if has_plain_defaults(kind):
+            lines[kind.end_lineno or 0 : kind.end_lineno or 0] = constructor(kind)
+            at = dataclass_line(kind) - 1
+            lines[at] = lines[at].replace("dataclass(", "dataclass(init=False, ")
+    return "".join([*lines, "\n", *(line for kind in kinds for line in kept_types(kind))])
 
 
-def is_composed(annotation: ast.expr) -> bool:
-    """Whether a type is more than a name."""
-    return not isinstance(annotation, ast.Name | ast.Attribute)
+def dataclass_line(kind: ast.ClassDef) -> int:
+    """Line of the decorator `dataclass(...)`, 0 when there is none, or when instances are frozen."""
+    for decorator in kind.decorator_list:
+        said = ast.unparse(decorator)
+        if said.startswith("dataclass(") and "frozen" not in said:
+            return decorator.lineno
+    return 0
+
+
+def fields_of(kind: ast.ClassDef) -> list[tuple[str, ast.AnnAssign]]:
+    """Fields by name."""
+    lines = [line for line in kind.body if isinstance(line, ast.AnnAssign)]
+    return [(line.target.id, line) for line in lines if isinstance(line.target, ast.Name)]
+
+
+def has_plain_defaults(kind: ast.ClassDef) -> bool:
+    """Whether no default has to be made anew for each instance."""
+    return not any(isinstance(line.value, ast.Call) for _, line in fields_of(kind))
+
+
+def constructor(kind: ast.ClassDef) -> Iterator[str]:
+    """Lines of the constructor that a dataclass would have."""
+    fields = fields_of(kind)
+    defaults = {name: f" = {ast.unparse(line.value)}" for name, line in fields if line.value is not None}
+    arguments = (f"{name}: {ast.unparse(line.annotation)}{defaults.get(name, '')}" for name, line in fields)
+    yield f"\n    def __init__(self, {', '.join(arguments)}) -> None:\n"
+    yield from (f"        self.{name} = {name}\n" for name, _ in fields)
+
+
+def kept_types(kind: ast.ClassDef) -> Iterator[str]:
+    """Lines that say of what kind the contents of a class's containers are."""
+    for name, line in fields_of(kind):
+        if not isinstance(line.annotation, ast.Name | ast.Attribute):
+            yield f'vars({kind.name})["__annotations__"]["{name}"] = {ast.unparse(line.annotation)}\n'
 
 
 def run_mypyc(folder: Path, sources: list[str]) -> None:
