@@ -20,7 +20,7 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 BIN = Path(sys.executable).parent
 ALWAYS = ["tools", "lint", "tidy"]
-FOLDERS = ["unit", "vectors", "properties", "recorded", "simulation", "kafka", "containers", "clients", "browser"]
+FOLDERS = ["unit", "vectors", "properties", "recorded", "simulation", "kafka", "containers", "clients", "fuzz", "browser"]
 # Parts without processes and brokers of their own, whose tests may therefore share the machine's cores.
 PARALLEL = {"unit", "properties", "simulation"}
 # Parts against real brokers and processes that are killed: their timing is the machine's. What fails there runs once more, by itself.

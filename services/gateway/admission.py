@@ -20,6 +20,8 @@ from vigil.v1 import trading_pb2 as pb
 SPAN_S = 0.5
 SHARES = (1, 2, 8, 8)
 """Of a machine's room, by worth."""
+LATE_SHARE = 0.25
+"""For new orders, while this process itself is late."""
 WORDS = ("new orders", "orders, replaces and quotes", "all commands", "all commands")
 PER_MILLE = 1_000
 
@@ -87,9 +89,12 @@ class Admission:
 
     def is_pressed(self) -> bool:
         """Whether anything might be refused at all."""
-        if self.loop_late_s > self.settings.loop_late_s_max:
-            return True
-        return any(flow.open >= self.settings.open_min for flow in self.flows.values())
+        open_min = self.settings.open_min * (LATE_SHARE if self.is_late() else 1)
+        return any(flow.open >= open_min for flow in self.flows.values())
+
+    def is_late(self) -> bool:
+        """Whether this process has more to do than it can."""
+        return self.loop_late_s > self.settings.loop_late_s_max
 
     def opened(self, owner: Owner, weight: int) -> None:
         """Note what was passed on."""
@@ -109,9 +114,9 @@ class Admission:
 
     def refusal(self, owner: Owner, worth: Worth) -> Refused | None:
         """Say why a command may not go to its machine now, with a hint when to come back; None when it may."""
-        late = worth is Worth.NEW and self.loop_late_s > self.settings.loop_late_s_max
         flow = self.flow(owner)
-        if flow.open < self.room(owner) * SHARES[worth] and not late:
+        share = LATE_SHARE if worth is Worth.NEW and self.is_late() else SHARES[worth]
+        if flow.open < self.room(owner) * share:
             return None
         self.shed[worth] += 1
         wait_ms = int(PER_MILLE * max(SPAN_S, flow.open / max(1.0, flow.per_s)))

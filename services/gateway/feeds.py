@@ -80,7 +80,7 @@ class FeedReader:
         elif kind == "key_revoked":
             self.gateway.directory.take_revoked(record.key_revoked)
         account = account_of(record, kind)
-        self.ring("account", event.partition).put(record.seq, account, event.raw, record)
+        self.ring("account", event.partition).put(record.seq, account, event.raw)
         self.gateway.hub.publish(("account", account), event.raw, record)
 
     def take_settlement(self, event: FeedEvent) -> None:
@@ -129,7 +129,7 @@ class FeedReader:
             return
         change = record.book_changed
         self.gateway.books.take(event)
-        self.ring("book", change.market).put(change.update_id, 0, event.raw, record)
+        self.ring("book", change.market).put(change.update_id, 0, event.raw)
         self.gateway.hub.publish(("book", change.market), event.raw, record)
         if self.gateway.tops.changed(change):
             self.gateway.hub.publish(("ticker", change.market), event.raw, record)
@@ -137,7 +137,7 @@ class FeedReader:
     def take_trade(self, event: FeedEvent) -> None:
         """Trades."""
         trade = event.record.trade_executed
-        self.ring("trades", trade.market).put(trade.trade_id, 0, event.raw, event.record)
+        self.ring("trades", trade.market).put(trade.trade_id, 0, event.raw)
         self.gateway.hub.publish(("trades", trade.market), event.raw, event.record)
 
     def take_liquidation(self, event: FeedEvent) -> None:

@@ -105,18 +105,24 @@ class Gateway:
 
     async def open_servers(self) -> None:
         """Take the ports; until serve() every call is answered UNAVAILABLE."""
+        self.server = await self.open_server(self.settings.rpc, self.public_services())
+        if self.settings.admin is not None:
+            self.admin_server = await self.open_server(self.settings.admin, self.admin_services())
+
+    def public_services(self) -> list[Service]:
+        """What clients may ask."""
         trading = pb.DESCRIPTOR.services_by_name["Trading"].full_name
         market_data = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"].full_name
-        public = [
+        return [
             Service(trading, trading_pb2_grpc.add_TradingServicer_to_server, Trading(self)),
             Service(market_data, market_data_pb2_grpc.add_MarketDataServicer_to_server, MarketData(self)),
         ]
-        self.server = await self.open_server(self.settings.rpc, public)
-        if self.settings.admin is not None:
-            admin = admin_pb2.DESCRIPTOR.services_by_name["Admin"].full_name
-            servicer = Admin(self, AdminDesk(self.genesis, self.submitter, self.listings))
-            closed = [Service(admin, admin_pb2_grpc.add_AdminServicer_to_server, servicer)]
-            self.admin_server = await self.open_server(self.settings.admin, closed)
+
+    def admin_services(self) -> list[Service]:
+        """What admins may ask."""
+        name = admin_pb2.DESCRIPTOR.services_by_name["Admin"].full_name
+        servicer = Admin(self, AdminDesk(self.genesis, self.submitter, self.listings))
+        return [Service(name, admin_pb2_grpc.add_AdminServicer_to_server, servicer)]
 
     async def open_server(self, settings: RpcSettings, services: list[Service]) -> RpcServer:
         """A server that does not serve yet."""

@@ -80,7 +80,11 @@ class Intake:
         except DecodeError:
             return
         no = self.submitter.admission.refusal(self.submitter.risk_of(frame.account), Worth.NEW)
-        if no is not None and all(worth_of(one.WhichOneof("request"), one) is Worth.NEW for one in frame.commands):
+        if (
+            no is not None
+            and frame.commands
+            and all(worth_of(one.WhichOneof("request"), one) is Worth.NEW for one in frame.commands)
+        ):
             raise no
 
     def message(self, frame: VerifiedFrame, index: int, kind: str | None) -> m.Message:

@@ -54,7 +54,6 @@ class GatewaySettings:
     """Records that wait for a stream's reader before it is disconnected, or its book is merged."""
     ring_records: int = 4_096
     """Records of a subject that are remembered for readers who come back."""
-    rings_max: int = 2_000
     batch_records: int = 200
     """Records per stream message."""
     streams_max: int = 1_000

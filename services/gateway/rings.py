@@ -11,16 +11,16 @@ from vigil.v1 import feeds_pb2
 
 
 class Ring:
-    """Records by a number that counts without gaps, such as the `seq` of a partition or the trades of a market."""
+    """Serialized records by a number that counts without gaps, such as the `seq` of a partition or the trades of a market."""
 
     def __init__(self, records_max: int) -> None:
-        self.entries: deque[tuple[int, int, bytes, feeds_pb2.FeedRecord]] = deque(maxlen=records_max)
+        self.entries: deque[tuple[int, int, bytes]] = deque(maxlen=records_max)
 
-    def put(self, number: int, subject: int, raw: bytes, record: feeds_pb2.FeedRecord) -> None:
+    def put(self, number: int, subject: int, raw: bytes) -> None:
         """Remember a record; `subject` tells records of one ring apart."""
         if self.entries and number != self.entries[-1][0] + 1:
             self.entries.clear()
-        self.entries.append((number, subject, raw, record))
+        self.entries.append((number, subject, raw))
 
     def reaches(self, after: int) -> bool:
         """Whether everything that came after a number is here, up to the last record."""
@@ -30,7 +30,7 @@ class Ring:
         """Records of a subject after a number that is reached, in order."""
         begin = max(0, after + 1 - self.entries[0][0]) if self.entries else 0
         later = islice(self.entries, begin, None)
-        return [(raw, record) for _, about, raw, record in later if about == subject]
+        return [(raw, feeds_pb2.FeedRecord.FromString(raw)) for _, about, raw in later if about == subject]
 
 
 def forgotten(what: str) -> Refused:

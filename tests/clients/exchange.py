@@ -70,6 +70,10 @@ class Exchange:
         await list_markets(self.home, self.venue)
         self.tasks.append(asyncio.create_task(self.tell_prices()))
 
+    def apis(self) -> list[tuple[str, ModuleType]]:
+        """Services with what they answer."""
+        return [(machine.service, api) for machine, api in MACHINES]
+
     def partitions(self, service: str) -> int:
         return self.venue.genesis.partitions[service]
 

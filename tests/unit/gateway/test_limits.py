@@ -113,7 +113,11 @@ def test_a_machine_that_answers_much_may_have_much_open() -> None:
     assert "retry in 500 ms" in refused.text
 
 
-def test_a_loop_that_runs_late_takes_no_new_orders() -> None:
-    admission = Admission(GatewaySettings(), Seconds())
+def test_a_loop_that_runs_late_takes_fewer_new_orders() -> None:
+    admission = Admission(GatewaySettings(open_min=100), Seconds())
     admission.loop_late_s = 0.2
+    assert not admission.is_pressed()
+    assert shed(admission) == []
+    admission.opened(RISK, 25)
+    assert admission.is_pressed()
     assert shed(admission) == [Worth.NEW]

@@ -112,7 +112,7 @@ async def test_a_slow_reader_of_tickers_gets_the_latest_and_hears_that_some_are_
 def filled(numbers: range, records_max: int = 5) -> Ring:
     ring = Ring(records_max)
     for number in numbers:
-        ring.put(number, number % 2, bytes([number]), record(number))
+        ring.put(number, number % 2, record(number).SerializeToString())
     return ring
 
 
@@ -140,7 +140,7 @@ def test_a_ring_knows_how_far_it_reaches(numbers: range, after: int, *, reaches:
 
 def test_a_ring_with_a_gap_begins_anew() -> None:
     ring = filled(range(1, 4))
-    ring.put(7, 0, b"", record(7))
+    ring.put(7, 0, b"")
     assert not ring.reaches(3)
     assert ring.reaches(6)
 
