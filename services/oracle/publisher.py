@@ -70,23 +70,3 @@ class Oracle:
             for partition in range(self.partitions):
                 await (await self.home.append(inbox("funding"), partition, values))
         return len(seen)
-
-
-@dataclass
-class Publisher:
-    """One index from its sources, published alone."""
-
-    home: Log
-    path: Path
-    index: str
-    sources: tuple[Source, ...]
-    partitions: int
-
-    def __post_init__(self) -> None:
-        """Begin with nothing looked at."""
-        self.feed = PathFeed(self.path, self.index, self.sources)
-        self.oracle = Oracle(self.home, (self.feed,), self.partitions)
-
-    async def publish(self) -> int:
-        """As Oracle.publish."""
-        return await self.oracle.publish()
