@@ -26,8 +26,8 @@ HEALTHY, COMPLETED = "service_healthy", "service_completed_successfully"
 
 
 def read_compose() -> dict[str, Any]:
-    """The file, its anchors resolved."""
-    content: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+    """The file, its anchors resolved, and variables of the operator's environment at their defaults."""
+    content: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text()))
     return content
 
 
