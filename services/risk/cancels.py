@@ -26,6 +26,8 @@ from services.risk.state import State, Subaccount
 
 SCHEDULE_MIN_MS = 1_000
 SCHEDULE_MAX_MS = 86_400_000
+SCHEDULE_TIMERS_MAX = 16
+"""Timers of a subaccount that may wait: each schedule that is earlier than all before it needs one, a later one none."""
 LEASE_MAX_MS = 60_000
 LEASES_MAX = 256
 """Sessions per account; one more takes the place of none and guards nothing, which its gateway knows by its own cap."""
@@ -101,10 +103,24 @@ def process_schedule(state: State, schedule: ScheduleCancel) -> list[Message]:
     if schedule.at_ms and not earliest <= schedule.at_ms <= latest:
         nearest = earliest if schedule.at_ms < earliest else latest
         return refuse(state, header, Refusal(Reason.INVALID_EXPIRY, nearest))
-    state.subaccount(schedule.subaccount).cancel_at_ms = schedule.at_ms
-    if schedule.at_ms:
-        state.timers.arm(schedule.at_ms, TimerKind.SCHEDULE, schedule.subaccount)
+    subaccount = state.subaccount(schedule.subaccount)
+    if schedule.at_ms and is_earliest(subaccount, schedule.at_ms):
+        if len(subaccount.cancel_timers) >= SCHEDULE_TIMERS_MAX:
+            return refuse(state, header, Refusal(Reason.INVALID_EXPIRY, subaccount.cancel_timers[-1]))
+        wait_until(state, subaccount, schedule.at_ms)
+    subaccount.cancel_at_ms = schedule.at_ms
     return [*state.commands.resolve(header.account, header.command_id)]
+
+
+def is_earliest(subaccount: Subaccount, at_ms: Milliseconds) -> bool:
+    """Whether no timer fires by then that would judge the schedule and wait on."""
+    return not subaccount.cancel_timers or at_ms < subaccount.cancel_timers[-1]
+
+
+def wait_until(state: State, subaccount: Subaccount, at_ms: Milliseconds) -> None:
+    """Arm a timer that is earlier than those that wait; so the list descends."""
+    subaccount.cancel_timers.append(at_ms)
+    state.timers.arm(at_ms, TimerKind.SCHEDULE, subaccount.id)
 
 
 def process_lease(state: State, lease: LeaseRenewed) -> list[Message]:
@@ -145,12 +161,11 @@ def fire(state: State, timer: Timer) -> list[Message]:
     if timer.kind == TimerKind.LEASE:
         return end_leases(state, timer.subject)
     subaccount = state.subaccount(timer.subject)
-    if not is_due(subaccount.cancel_at_ms, state.now_ms):
-        return []
-    subaccount.cancel_at_ms = 0
-    return cancel_all(subaccount, Reason.CANCELLED_BY_SCHEDULE)
-
-
-def is_due(at_ms: Milliseconds, now_ms: Milliseconds) -> bool:
-    """Whether a time that was set has come."""
-    return 0 < at_ms <= now_ms
+    subaccount.cancel_timers.pop()
+    at_ms = subaccount.cancel_at_ms
+    if at_ms and at_ms <= state.now_ms:
+        subaccount.cancel_at_ms = 0
+        return cancel_all(subaccount, Reason.CANCELLED_BY_SCHEDULE)
+    if at_ms and is_earliest(subaccount, at_ms):
+        wait_until(state, subaccount, at_ms)
+    return []

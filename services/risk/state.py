@@ -143,7 +143,8 @@ class Liquidation:
 class Subaccount:
     """Balances and exposures. `idle` may fall below zero by involuntary payments (M-7); `unsettled` <= 0 is outside equity (M-13).
 
-    `cancels` are the CancelAllRequested not answered yet: (market, reason, command id). `cancel_at_ms` is the scheduled cancel.
+    `cancels` are the CancelAllRequested not answered yet: (market, reason, command id). `cancel_at_ms` is the scheduled cancel;
+    `cancel_timers` are the times at which it is looked at, earliest last.
     """
 
     id: SubaccountId
@@ -159,6 +160,7 @@ class Subaccount:
     liquidation: Liquidation | None = None
     cancels: list[tuple[MarketId, int, CommandId]] = field(default_factory=list)
     cancel_at_ms: Milliseconds = 0
+    cancel_timers: list[Milliseconds] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -72,6 +72,22 @@ def test_a_schedule_cancels_at_its_time_and_only_then(risk: Driven) -> None:
     assert risk.wait(10_000) == []
 
 
+def test_schedules_that_are_put_off_need_one_timer_and_those_put_forward_a_few(risk: Driven) -> None:
+    """A client that puts its schedule off each second never fills the memory."""
+    place(risk, size=100)
+    for _ in range(100):
+        risk.tell(risk.commands.schedule(ALICE, risk.now_ms + 10_000))
+        assert risk.wait(1_000) == []
+    assert len(risk.state.timers.heap) == 1
+    last = risk.now_ms + 9_000
+    assert the(m.CancelAllRequested, risk.wait(last - risk.now_ms)).reason == Reason.CANCELLED_BY_SCHEDULE
+    refused = [risk.tell(risk.commands.schedule(ALICE, risk.now_ms + 80_000 - 1_000 * n)) for n in range(20)]
+    assert [reason_of(events) for events in refused] == [Reason.NONE] * 16 + [Reason.INVALID_EXPIRY] * 4
+    assert risk.wait(80_000 - 15_000)
+    assert risk.wait(20_000) == []
+    assert not risk.state.timers.heap
+
+
 def test_a_lease_that_is_not_renewed_cancels(risk: Driven) -> None:
     place(risk, size=100)
     risk.tell(m.LeaseRenewed(ALICE.account, 5, risk.now_ms + 3_000))
