@@ -27,6 +27,8 @@ STEP_MS = 300_000
 MAKERS, TAKERS = 10, 190
 SOURCES = ("a", "b", "c")
 ENTRIES_BETWEEN_CHECKS = 1_000
+CENTICOIN = 1_000
+"""A hundredth of a BTC in units of size."""
 
 
 @dataclass
@@ -152,7 +154,7 @@ class March:
             cancel = m.CancelOrder(self.header(maker), maker.account << 8, self.market.id, client_id=client_id)
             self.pump.send("risk", 0, cancel)
             price = fair * (10_000 - side * (5 + self.rng.randint(0, 60))) // 10_000
-            size = self.rng.randint(1, 40) * self.market.lot * 100
+            size = self.rng.randint(1, 40) * CENTICOIN
             place = m.PlaceOrder(
                 self.header(maker),
                 maker.account << 8,
@@ -168,7 +170,7 @@ class March:
     def trade(self, trader: Trader) -> None:
         """Take at market, four times in five to the long side; some withdraw a little."""
         side = m.Side.BUY if self.rng.random() < 0.8 else m.Side.SELL
-        size = self.rng.randint(1, 60) * self.market.lot * 200
+        size = self.rng.randint(1, 60) * 2 * CENTICOIN
         place = m.PlaceOrder(self.header(trader), trader.account << 8, self.market.id, side, m.TimeInForce.IOC, 0, size)
         self.pump.send("risk", 0, place)
         if self.rng.random() < 0.1:
