@@ -27,16 +27,17 @@ STRESS_STEP = 10 * BASIS_POINT
 MOVE_MIN = BASIS_POINT / 2
 """Smaller moves of the middle are not worth new quotes."""
 AGE_MAX_MS = 30_000
-"""Quotes are renewed after this time in any case: the venue may have cancelled them."""
+"""Quotes are renewed after this time in any case."""
 
 
 @dataclass
 class Quoted:
-    """What it quoted round, when, and what it held then."""
+    """What it quoted round, when, what it held then, and how many quotes should stand since."""
 
     middle: Decimal
     inventory: Decimal
     at_ms: Milliseconds
+    count: int
 
 
 class Maker(Participant):
@@ -63,20 +64,22 @@ class Maker(Participant):
         """Move the quotes, unless they are still good."""
         middle = (market.mark + market.index) / 2
         inventory = market.held(account) - own_base(market)
-        if self.is_good(market, middle, inventory):
+        standing = sum(order.symbol == market.symbol for order in account.orders)
+        if self.is_good(market, middle, inventory, standing):
             return []
-        self.quoted[market.symbol] = Quoted(middle, inventory, market.now_ms)
         quotes = [
             self.quote(market, middle, inventory, number, side) for number in range(len(LEVELS)) for side in (BUY, SELL)
         ]
+        count = sum(Decimal(quote.size) > 0 for quote in quotes)
+        self.quoted[market.symbol] = Quoted(middle, inventory, market.now_ms, count)
         return [mass_quote_command(market.symbol, quotes)]
 
-    def is_good(self, market: MarketView, middle: Decimal, inventory: Decimal) -> bool:
-        """Whether the quotes that stand may stay."""
+    def is_good(self, market: MarketView, middle: Decimal, inventory: Decimal, standing: int) -> bool:
+        """Whether the quotes that stand may stay: all of them do, and neither price nor inventory has changed."""
         last = self.quoted.get(market.symbol)
-        if last is None or last.inventory != inventory or market.now_ms - last.at_ms >= AGE_MAX_MS:
+        if last is None or standing < last.count or market.now_ms - last.at_ms >= AGE_MAX_MS:
             return False
-        return abs(middle / last.middle - 1) < MOVE_MIN
+        return last.inventory == inventory and abs(middle / last.middle - 1) < MOVE_MIN
 
     def quote(self, market: MarketView, middle: Decimal, inventory: Decimal, number: int, side: Side) -> pb.Quote:
         """One quote of the ladder; size 0 where it holds too much already, which withdraws it."""

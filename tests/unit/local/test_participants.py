@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.client.views import AccountView, Balance, Listed, Margin, Position
+from services.client.views import AccountView, Balance, Listed, Margin, Order, Position
 from services.local.participants.arbitrage import Arbitrageur
 from services.local.participants.crowd import Crowd, Mix
 from services.local.participants.makers import AGE_MAX_MS, LEVELS, Maker
@@ -47,11 +47,16 @@ def falling() -> View:
     return view
 
 
-def account(size: str = "0", equity: str = "20000", base: str = "50") -> AccountView:
+def account(size: str = "0", equity: str = "20000", base: str = "50", quotes: int = 0) -> AccountView:
     margin = Margin(0, "USDC", Decimal(equity), Decimal(0), Decimal(0))
     position = Position(0, PERPETUAL, Decimal(size), Decimal(8_000), Decimal(0))
     balance = Balance(0, "BTC", Decimal(base), Decimal(0), Decimal(0))
-    return AccountView(1, 1, 1, (balance,), (position,), (), (margin,), ())
+    orders = [
+        Order(0, symbol, number, number, "buy", Decimal(7_900), Decimal(1), Decimal(1))
+        for symbol in (PERPETUAL, SPOT)
+        for number in range(1, quotes + 1)
+    ]
+    return AccountView(1, 1, 1, (balance,), (position,), tuple(orders), (margin,), ())
 
 
 def perpetual() -> MarketView:
@@ -119,16 +124,18 @@ async def test_a_full_maker_withdraws_one_side(
 
 
 async def test_a_maker_leaves_good_quotes_alone() -> None:
-    maker, view = Maker(NOWHERE, "maker", 1), falling()
+    maker, view, all_ = Maker(NOWHERE, "maker", 1), falling(), 2 * len(LEVELS)
     await maker.decide(view, account())
-    assert await maker.decide(view, account()) == []
-    assert set(quotes_of(await maker.decide(view, account(size="0.1")))) == {PERPETUAL}, "its quotes traded there"
-    view.look(601_000, [])
+    assert await maker.decide(view, account(quotes=all_)) == []
+    assert set(quotes_of(await maker.decide(view, account("0.1", quotes=all_)))) == {PERPETUAL}, (
+        "its quotes traded there"
+    )
     view.markets[SPOT].look(601_000, Decimal(7_902), Decimal(8_000))
-    assert set(quotes_of(await maker.decide(view, account(size="0.1")))) == {SPOT}, "the middle moved there"
+    assert set(quotes_of(await maker.decide(view, account("0.1", quotes=all_)))) == {SPOT}, "the middle moved there"
+    assert len(await maker.decide(view, account("0.1", quotes=all_ - 1))) == 2, "the venue cancelled some"
     for market in view.markets.values():
         market.now_ms += AGE_MAX_MS
-    assert set(quotes_of(await maker.decide(view, account(size="0.1")))) == {PERPETUAL, SPOT}
+    assert len(await maker.decide(view, account("0.1", quotes=all_))) == 2, "they are old"
 
 
 async def test_takers_spread_over_the_perpetuals() -> None:

@@ -1,0 +1,73 @@
+"""Participants on a whole venue: they trade in every market, and go on when a gateway dies and another takes its address."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from services.client import Vigil
+from services.core.rpc import RpcSettings
+from services.gateway.limits import GatewaySettings
+from services.local.participants import Crowd, Mix
+from tests.clients.exchange import Exchange
+
+RATE = 20.0
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+async def crowd(exchange: Exchange) -> AsyncIterator[Crowd]:
+    """Two makers, some takers and an arbitrageur, in a hurry."""
+    gateway = await exchange.gateway()
+    crowd = Crowd(gateway.address, Mix(2, 5, 1), seed=1, rate=RATE)
+    yield crowd
+    await crowd.close()
+
+
+async def traded_everywhere(exchange: Exchange, watcher: Vigil) -> Counter[str]:
+    """Wait until every market has seen a trade."""
+    seen: Counter[str] = Counter()
+
+    async def follow(symbol: str) -> None:
+        async for _ in watcher.follow_trades(symbol):
+            seen[symbol] += 1
+            return
+
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+        for market in exchange.venue.markets:
+            group.create_task(follow(market.symbol))
+    return seen
+
+
+@pytest.fixture
+async def trading(crowd: Crowd) -> AsyncIterator[Callable[[], None]]:
+    """The crowd at work, until the test ends it."""
+    stop = asyncio.Event()
+    await crowd.start()
+    running = asyncio.create_task(crowd.run(stop))
+    yield stop.set
+    stop.set()
+    await running
+
+
+@pytest.mark.usefixtures("trading")
+async def test_they_trade_in_every_market(exchange: Exchange, crowd: Crowd) -> None:
+    async with Vigil(crowd.watcher.address) as watcher:
+        seen = await traded_everywhere(exchange, watcher)
+        assert set(seen) == {market.symbol for market in exchange.venue.markets}
+        for symbol in seen:
+            book = await watcher.book(symbol)
+            assert not (book.bids and book.asks) or book.bids[0][0] < book.asks[0][0]
+    assert crowd.refused < crowd.orders
+
+
+@pytest.mark.usefixtures("trading")
+async def test_they_go_on_when_their_gateway_is_another_one(exchange: Exchange, crowd: Crowd) -> None:
+    address = crowd.watcher.address
+    async with Vigil(address) as watcher:
+        await traded_everywhere(exchange, watcher)
+    await exchange.gateways.pop().stop()
+    await exchange.gateway(GatewaySettings(rpc=RpcSettings(address=address)))
+    async with Vigil(address) as watcher:
+        await traded_everywhere(exchange, watcher)
