@@ -96,7 +96,8 @@ class LiveVenue:
             try:
                 await asyncio.sleep(pause_seconds(self.failures, self.random))
             finally:
-                await closed(exchange, broken)  # what was asked beside that which failed may have connected again meanwhile
+                # What was asked beside that which failed may have connected again meanwhile.
+                await closed(exchange, broken)
 
     async def hear(self, exchange: Any) -> None:  # noqa: ANN401 - ccxt has no types
         """Hear prices until something breaks; raises NothingToHear, or what ccxt raises."""
