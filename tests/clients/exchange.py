@@ -21,7 +21,7 @@ from services.funding import api as funding_api
 from services.funding.machine import MACHINE as FUNDING
 from services.gateway.gateway import Gateway, end_tasks
 from services.gateway.limits import GatewaySettings
-from services.gateway.queries import Queries
+from services.gateway.queries import Channels, Queries
 from services.insurance_fund import api as insurance_fund_api
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
 from services.local.venue import Venue, found, list_assets, list_markets, read_venue
@@ -90,17 +90,23 @@ class Exchange:
             await self.home.append("funding.inbox", 0, [msgspec.msgpack.encode(m.Record(one)) for one in seen])
             await asyncio.sleep(0.3)
 
-    async def gateway(self, settings: GatewaySettings | None = None, home: Log | None = None) -> Gateway:
-        """Start one more gateway; it is ready when every market has its first mark."""
-        channels = {
+    def channels(self) -> Channels:
+        """Ways to every machine's answers."""
+        return {
             service: [open_channel(self.server.address)] * self.partitions(service)
             for service in ("risk", "matching", "settlement", "funding")
         }
-        gateway = Gateway(home or self.home, Queries(channels), settings)
+
+    async def gateway(
+        self, settings: GatewaySettings | None = None, home: Log | None = None, *, marked: bool = True
+    ) -> Gateway:
+        """Start one more gateway; it is ready when every market has its first mark, if that is to be waited for."""
+        gateway = Gateway(home or self.home, Queries(self.channels()), settings)
         self.gateways.append(gateway)
         await gateway.start()
-        async with asyncio.timeout(10):
-            await self.marked(gateway)
+        if marked:
+            async with asyncio.timeout(10):
+                await self.marked(gateway)
         return gateway
 
     async def marked(self, gateway: Gateway) -> None:

@@ -40,7 +40,7 @@ class Talk:
     async def session(self, lease_ms: int) -> int:
         assert self.client.key is not None
         now, asked = await self.client.now_ms(), pb.TradeSession(lease_ms=lease_ms)
-        query = sign_query(self.client.key, self.client.venue, now, 5_000, asked)  # type: ignore[arg-type]
+        query = sign_query(self.client.key, self.client.venue, now, 5_000, asked)
         return await self.write(pb.TradeRequest(session=query))
 
     async def write(self, request: pb.TradeRequest) -> int:

@@ -119,7 +119,8 @@ async def test_every_refusal_says_what_would_be_accepted(new_client: NewClient) 
 def signed_order(client: Vigil, now_ms: int, **order: str) -> pb.SignedFrame:
     assert client.key is not None
     command = order_command(SYMBOL, common_pb2.SIDE_BID, **order)  # type: ignore[arg-type]
-    return sign_commands(client.key, client.venue, now_ms, 5_000, [command]).request
+    signed: pb.SignedFrame = sign_commands(client.key, client.venue, now_ms, 5_000, [command]).request
+    return signed
 
 
 async def test_the_same_bytes_have_one_effect_at_every_gateway(exchange: Exchange, new_client: NewClient) -> None:
@@ -183,8 +184,7 @@ async def test_an_account_that_asks_too_much_is_held_back_alone(exchange: Exchan
     client, other = new_client(1, tight.address), new_client(2, tight.address)
     await client.venue_name()
     requests = [
-        signed_order(client, await client.now_ms(), size="0.1", price=price)
-        for price in ("7900", "7901", "7902")
+        signed_order(client, await client.now_ms(), size="0.1", price=price) for price in ("7900", "7901", "7902")
     ]
     codes = []
     for request in requests:

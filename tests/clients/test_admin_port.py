@@ -1,0 +1,167 @@
+"""Admin commands on their own port: who may sign, what two must sign, and that everybody sees what they did."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from services.client import SigningKey, Vigil
+from services.core.keys import ADMIN_DOMAIN, QUERY_DOMAIN
+from services.core.rpc import RpcSettings, Tls, open_channel
+from services.gateway.gateway import Gateway
+from services.gateway.limits import GatewaySettings
+from services.local.development import admin_key
+from tests.clients.exchange import Exchange
+from vigil.v1 import admin_pb2, admin_pb2_grpc, common_pb2, market_data_pb2, market_data_pb2_grpc
+from vigil.v1 import trading_pb2 as pb
+
+SYMBOL = "BTC_USDC_PERP"
+ONE, TWO = admin_key(1), admin_key(2)
+DONE = common_pb2.COMMAND_OUTCOME_DONE
+
+
+@pytest.fixture
+async def gateway(exchange: Exchange) -> Gateway:
+    return await exchange.gateway(GatewaySettings(admin=RpcSettings()))
+
+
+class Office:
+    """The admins' port, and what everybody sees."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        assert gateway.admin_server is not None
+        self.gateway = gateway
+        self.channel = open_channel(gateway.admin_server.address)
+        self.admin: Any = admin_pb2_grpc.AdminStub(self.channel)
+        self.public_channel = open_channel(gateway.address)
+        self.public: Any = market_data_pb2_grpc.MarketDataStub(self.public_channel)
+
+    async def submit(self, *keys: SigningKey, **request: Any) -> pb.CommandResult:
+        command = admin_pb2.AdminCommand(**request)
+        frame = admin_pb2.AdminFrame(timestamp_ms=self.gateway.home.now_ms(), commands=[command])
+        content = frame.SerializeToString(deterministic=True)
+        signatures = [
+            admin_pb2.AdminSignature(key=key.public, signature=key.sign(ADMIN_DOMAIN, self.gateway.venue, content))
+            for key in keys
+        ]
+        answer = await self.admin.Submit(admin_pb2.AdminSignedFrame(frame=content, signatures=signatures), timeout=5)
+        return answer.results[0]  # type: ignore[no-any-return]
+
+    async def result(self, key: SigningKey, command_id: int, at_ms: int) -> pb.CommandResultAnswer:
+        named = pb.CommandOf(command_id=command_id, timestamp_ms=at_ms)
+        query = pb.Query(timestamp_ms=self.gateway.home.now_ms(), command_result=named)
+        content = query.SerializeToString(deterministic=True)
+        signature = key.sign(QUERY_DOMAIN, self.gateway.venue, content)
+        signed = pb.SignedQuery(key=key.public, query=content, signature=signature)
+        return await self.admin.GetCommandResult(signed, timeout=5)  # type: ignore[no-any-return]
+
+    async def listing(self) -> tuple[Any, int]:
+        listed = await self.public.ListMarkets(market_data_pb2.ListMarketsQuery())
+        market = next(market for market in listed.markets if market.symbol == SYMBOL)
+        return market, next(line.state for line in listed.states if line.market == market.id)
+
+    async def until(self, holds: Callable[[Any, int], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not holds(*await self.listing()):  # noqa: ASYNC110 - asks
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def office(gateway: Gateway) -> AsyncIterator[Office]:
+    office = Office(gateway)
+    yield office
+    await office.channel.close()
+    await office.public_channel.close()
+
+
+async def test_a_market_is_limited_and_everybody_sees_it(office: Office) -> None:
+    _, state = await office.listing()
+    assert state == common_pb2.MARKET_STATE_OPEN
+    limited = admin_pb2.SetMarketState(symbol=SYMBOL, state=common_pb2.MARKET_STATE_CANCEL_ONLY)
+    assert (await office.submit(ONE, set_market_state=limited)).outcome == DONE
+    await office.until(lambda _market, state: state == common_pb2.MARKET_STATE_CANCEL_ONLY)
+
+
+async def test_a_change_says_when_it_may_take_effect_and_waits_for_it(office: Office) -> None:
+    market, _ = await office.listing()
+    market.taker_fee += 100_000_000
+    too_early = admin_pb2.ChangeMarket(market=market, effective_ms=1)
+    refused = await office.submit(ONE, change_market=too_early)
+    assert (refused.reason_name, refused.recorded) == ("CHANGE_TOO_EARLY", True)
+    change = admin_pb2.ChangeMarket(market=market, effective_ms=refused.limit + 1_000)
+    assert (await office.submit(ONE, change_market=change)).outcome == DONE
+    known, _ = await office.listing()
+    assert known.taker_fee == market.taker_fee - 100_000_000
+
+
+async def test_money_needs_two_different_admins(office: Office) -> None:
+    gift = admin_pb2.ContributeToFund(group="main", asset="USDC", amount="1")
+    alone = await office.submit(ONE, contribute_to_fund=gift)
+    assert alone.reason_name == "SECOND_SIGNATURE_MISSING"
+    assert (await office.submit(ONE, TWO, contribute_to_fund=gift)).outcome == DONE
+    with pytest.raises(grpc.aio.AioRpcError, match="different keys"):
+        await office.submit(ONE, ONE, contribute_to_fund=gift)
+
+
+async def test_the_same_id_acts_once_and_its_result_is_known(office: Office) -> None:
+    at_ms = office.gateway.home.now_ms()
+    tiers = admin_pb2.SetFeeSchedule(tiers=[{"tier": 1, "maker_share": 5 * 10**11, "taker_share": 10**12}])  # type: ignore[list-item]
+    first = await office.submit(ONE, TWO, command_id=77, set_fee_schedule=tiers)
+    again = await office.submit(TWO, ONE, command_id=77, set_fee_schedule=tiers)
+    assert (first.outcome, again.outcome) == (DONE, DONE)
+    answer = await office.result(ONE, 77, at_ms)
+    assert (answer.answer, answer.result.outcome) == (pb.COMMAND_ANSWER_RESULT, DONE)
+    assert (await office.result(TWO, 78, at_ms)).answer == pb.COMMAND_ANSWER_PENDING
+
+
+async def test_who_is_no_admin_is_told_so(office: Office, new_client: Callable[..., Vigil]) -> None:
+    stranger = SigningKey(bytes([7] * 32))
+    limited = admin_pb2.SetMarketState(symbol=SYMBOL, state=common_pb2.MARKET_STATE_HALTED)
+    for keys in ([stranger], [ONE, stranger]):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await office.submit(*keys, set_market_state=limited)
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await office.result(stranger, 1, 1)
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    with pytest.raises(grpc.aio.AioRpcError) as unserved:
+        await admin_pb2_grpc.AdminStub(new_client(1).channel).GetTime(pb.TimeQuery())
+    assert unserved.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def certificate() -> Tls:
+    """A certificate of this host, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    return Tls(made.public_bytes(pem), private)
+
+
+async def test_tls_is_spoken_to_who_trusts_the_certificate_and_to_nobody_else(exchange: Exchange) -> None:
+    tls = certificate()
+    gateway = await exchange.gateway(GatewaySettings(rpc=RpcSettings(address="localhost:0", tls=tls)), marked=False)
+    for roots, code in ((tls.certificate, grpc.StatusCode.OK), (None, grpc.StatusCode.UNAVAILABLE)):
+        async with open_channel(gateway.address, roots=roots) as channel:
+            stub: Any = market_data_pb2_grpc.MarketDataStub(channel)
+            assert await stub.GetMarks(market_data_pb2.MarksQuery(), timeout=5).code() is code
