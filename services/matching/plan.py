@@ -187,7 +187,7 @@ class Walk:
         size = self.permitted(maker, wanted) if self.tracks else wanted
         if size:
             self.take(maker, size)
-        if size < wanted and not self.is_spent(maker, size):
+        if size < wanted and not self.is_spent(maker):
             return self.stop(OPEN_INTEREST_LIMIT, self.interest.limit)
         if self.budget == 0 and self.left:
             return self.stop(REDUCE_ONLY_NOT_REDUCED)
@@ -211,10 +211,6 @@ class Walk:
             buyer, seller = (self.taker, maker) if self.taker.side == BUY else (maker, self.taker)
             self.interest.move(buyer, seller, size)
 
-    def is_spent(self, maker: Order, size: Size) -> bool:
-        """Whether a reduce-only order stopped at its owner's position: its rest is then cancelled, and the walk goes on."""
-        if not maker.reduce_only or self.interest.reducible(maker):
-            return False
-        if size < maker.remaining:
-            self.drop(maker, REDUCE_ONLY_NOT_REDUCED)
-        return True
+    def is_spent(self, maker: Order) -> bool:
+        """Whether a reduce-only order stopped at its owner's position: the walk goes on, and what is left of it goes with the shrinking."""
+        return maker.reduce_only and self.interest.reducible(maker) == 0
