@@ -6,46 +6,24 @@ from pathlib import Path
 
 import uvloop
 
-from services.core.fixed import Milliseconds
 from services.core.memory_log import wall_clock_ms
 from services.core.process import stop_on_signals, tune_collector
 from services.core.telemetry import configure_logs
-from services.gateway.limits import GatewaySettings
-from services.local.clock import ScenarioClock
 from services.local.single_process import Addresses, SingleProcess
 from services.local.venue import MARKETS_FILE, read_venue
 from services.oracle.path import Played
 from services.oracle.recorded import read_recording
 
 LOOK_SECONDS = 0.02
-HOST = "127.0.0.1:0"
-
-
-class RealClock(ScenarioClock):
-    """The clock of a venue that trades in real time."""
-
-    def __call__(self) -> Milliseconds:
-        """Wall time, Unix ms."""
-        return wall_clock_ms()
-
-
-class Unlimited(SingleProcess):
-    """The venue with the gateway's limit per account out of the way."""
-
-    async def start_gateway(self) -> None:
-        """Start the public server."""
-        await super().start_gateway()
-        submitter = self.gateway.submitter
-        submitter.rate = type(submitter.rate)(GatewaySettings(commands_per_s=10**6, burst=10**6))
+ANY_PORT = "127.0.0.1:0"
 
 
 async def serve(folder: Path, address: str, prices: Path) -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM, or until a part fails."""
     stop = stop_on_signals()
     path = Played(read_recording(prices, seed=1), wall_clock_ms(), speed=1)
-    venue = Unlimited(
-        folder, read_venue(MARKETS_FILE), RealClock(wall_clock_ms()), path, 1, Addresses(address, HOST, HOST)
-    )
+    addresses = Addresses(address, ANY_PORT, ANY_PORT)
+    venue = SingleProcess(folder, read_venue(MARKETS_FILE), wall_clock_ms, path, 1, addresses)
     try:
         await venue.start()
         while not stop.is_set() and venue.failure() is None:

@@ -87,13 +87,17 @@ class Form:
 
     def fill_list(self, name: str, rows: Sequence[Any]) -> None:
         """Write a field that is a list of numbers or of tuples."""
-        self.event.ClearField(name)
         field = getattr(self.event, name)
+        field.clear()
         if name not in ROWS:
             field.extend(rows)
             return
+        columns = ROWS[name][1]
         for row in rows:
-            field.add(**plain(zip(ROWS[name][1], row, strict=True)))
+            cells = dict(zip(columns, row, strict=True))
+            if "side" in cells:
+                cells["side"] = SIDES[cells["side"]]
+            field.add(**cells)
 
     def encode(self, event: m.Message, seq: int, at_ms: Milliseconds, origin_ms: Milliseconds, trace: int) -> bytes:
         """Encode one record; no field is a map, so every library writes these same bytes."""
