@@ -48,6 +48,7 @@ class FeedReader:
     def __init__(self, gateway: "Gateway") -> None:
         self.gateway = gateway
         self.rings: dict[tuple[str, int], Ring] = {}
+        self.owners = [Owner("risk", partition) for partition in range(gateway.genesis.partitions["risk"])]
         self.take_by_topic: dict[str, Callable[[FeedEvent], None]] = {
             "feed.account": self.take_account,
             "feed.settlement": self.take_settlement,
@@ -74,12 +75,15 @@ class FeedReader:
         record = event.record
         kind = record.WhichOneof("event")
         if kind == "command_resolved":
-            self.gateway.submitter.take(Owner("risk", event.partition), record.command_resolved)
-        elif kind == "key_added":
-            self.gateway.directory.take_added(record.key_added)
-        elif kind == "key_revoked":
-            self.gateway.directory.take_revoked(record.key_revoked)
-        account = account_of(record, kind)
+            resolved = record.command_resolved
+            account = resolved.account
+            self.gateway.submitter.take(self.owners[event.partition], resolved)
+        else:
+            account = account_of(record, kind)
+            if kind == "key_added":
+                self.gateway.directory.take_added(record.key_added)
+            elif kind == "key_revoked":
+                self.gateway.directory.take_revoked(record.key_revoked)
         self.ring("account", event.partition).put(record.seq, account, event.raw)
         self.gateway.hub.publish(("account", account), event.raw, record)
 

@@ -52,6 +52,7 @@ class Gateway:
     intake: Intake
     sessions: Sessions
     books: Books
+    feeds: FeedReader
     server: RpcServer
     admin_server: RpcServer | None = None
 
@@ -66,7 +67,6 @@ class Gateway:
         self.directory = KeyDirectory()
         self.hub = Hub(self.settings.queue_records, self.settings.streams_max)
         self.lag = LagWatch(home, queries, self.settings)
-        self.feeds = FeedReader(self)
         self.query_rate = RateLimit(self.settings.queries_per_s, self.settings.accounts_tracked)
         self.forgeries = RateLimit(self.settings.forgeries_per_s, self.settings.accounts_tracked)
         self.tails: list[Tail] = []
@@ -89,6 +89,7 @@ class Gateway:
         """
         self.genesis = await self.read_genesis()
         self.venue = self.genesis.venue
+        self.feeds = FeedReader(self)
         self.submitter = Submitter(self.home, self.genesis, self.queries, self.settings)
         self.intake = Intake(self.submitter, self.listings, self.lag, self.settings)
         self.sessions = Sessions(self.home, self.submitter)

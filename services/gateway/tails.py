@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -17,8 +17,7 @@ WAIT_MS = 200
 RETRY_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class FeedEvent:
+class FeedEvent(NamedTuple):
     """One record of a feed, read, and its bytes."""
 
     topic: str
