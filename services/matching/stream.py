@@ -1,7 +1,7 @@
 """The market's own stream and state: listing, parameters, marks, funding steps, states, auctions, the end."""
 
 from services.core.fixed import Milliseconds, Price, Size
-from services.core.markets import Market
+from services.core.markets import Market, on_grid
 from services.core.messages import (
     BookSampled,
     FundingStepped,
@@ -53,7 +53,7 @@ def check_parameters(market: Market, order: Order) -> Refusal | None:
     """Refuse an order that the market would not take any more."""
     if order.remaining % market.lot or order.remaining > market.order_size_max:
         return Refusal(Reason.INVALID_SIZE, market.order_size_max)
-    if order.price % market.tick or order.price > market.price_max:
+    if not on_grid(market, order.price) or order.price > market.price_max:
         return Refusal(Reason.INVALID_PRICE, market.tick)
     return None
 

@@ -7,6 +7,7 @@ from services.core import messages as m
 from services.core.fixed import FRACTION_ONE
 from services.core.messages import MarketState, OrderKind, SelfTrade, TimeInForce
 from tests.builders import BTC, PERCENT, START_MS, Driven, but
+from tests.properties.naive_book import Word
 
 MARK = 800_000
 MARKET = but(
@@ -143,3 +144,31 @@ def told(matching: Driven, flow: Flow, length: int) -> Iterator[tuple[m.Message,
     for message in flow.messages(length):
         matching.now_ms = flow.now
         yield message, matching.tell(message)
+
+
+def words(events: list[m.Message]) -> list[Word]:
+    """What the machine said, in the naive book's words."""
+    said: list[Word] = []
+    for event in events:
+        match event:
+            case m.TradeExecuted():
+                said.append(("trade", event.maker_order_id, event.taker_order_id, event.price, event.size))
+            case m.OrderCancelled():
+                said.append(("cancelled", event.order_id, event.remaining, event.reason))
+            case m.OrderReduced():
+                said.append(("reduced", event.order_id, event.size, event.remaining, event.reason))
+            case m.OrderRested():
+                said.append(("rested", event.order_id, event.remaining))
+            case m.OrderReplaced():
+                said.append(("replaced", event.order_id, event.price, event.size, event.remaining))
+            case m.ReplaceRefused():
+                said.append(("kept", event.ref, event.reason))
+            case m.CancelRefused():
+                said.append(("refused",))
+            case m.QuotesAnswered():
+                said.append(("quotes", *(answer[:5] for answer in event.quotes)))
+            case m.MarketStateChanged():
+                said.append(("state", event.state))
+            case _:
+                pass
+    return said

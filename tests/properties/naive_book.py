@@ -1,6 +1,6 @@
 """Matching said as plainly as it can be: one list of orders, sorted anew whenever somebody looks; the oracle of the fast book.
 
-It answers in words, tuples that `words` also makes of what the machine says. Undoing is a copy; the auction tries every price.
+It answers in words, as `words` of matching_flow.py makes of what the machine says. Undoing is a copy; the auction tries every price.
 """
 
 import copy
@@ -497,34 +497,6 @@ class NaiveBook:
         if not kept:
             self.orders.remove(one)
         return one.id, cut, reason
-
-
-def words(events: list[m.Message]) -> list[Word]:
-    """What the machine said, in the naive book's words."""
-    said: list[Word] = []
-    for event in events:
-        match event:
-            case m.TradeExecuted():
-                said.append(("trade", event.maker_order_id, event.taker_order_id, event.price, event.size))
-            case m.OrderCancelled():
-                said.append(("cancelled", event.order_id, event.remaining, event.reason))
-            case m.OrderReduced():
-                said.append(("reduced", event.order_id, event.size, event.remaining, event.reason))
-            case m.OrderRested():
-                said.append(("rested", event.order_id, event.remaining))
-            case m.OrderReplaced():
-                said.append(("replaced", event.order_id, event.price, event.size, event.remaining))
-            case m.ReplaceRefused():
-                said.append(("kept", event.ref, event.reason))
-            case m.CancelRefused():
-                said.append(("refused",))
-            case m.QuotesAnswered():
-                said.append(("quotes", *(answer[:5] for answer in event.quotes)))
-            case m.MarketStateChanged():
-                said.append(("state", event.state))
-            case _:
-                pass
-    return said
 
 
 def in_priority(orders: list[Naive]) -> list[tuple[int, int, int]]:

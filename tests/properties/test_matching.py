@@ -14,8 +14,8 @@ from services.core.reasons import Reason
 from services.matching.auction import Levels, clearing_price
 from services.matching.book import Book
 from tests.builders import BTC, START_MS, Driven, only, the
-from tests.properties.matching_flow import MARK, MARKET, Flow, opened, told
-from tests.properties.naive_book import NaiveBook, Word, in_priority, words
+from tests.properties.matching_flow import MARK, MARKET, Flow, opened, told, words
+from tests.properties.naive_book import NaiveBook, Word, in_priority
 from vigil.v1 import feeds_pb2, market_data_pb2
 
 flows = st.builds(Flow, st.integers(0, 2**32))

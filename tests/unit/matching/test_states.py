@@ -202,6 +202,13 @@ def test_a_change_cancels_what_it_does_not_allow(matching: Driven) -> None:
     assert queue(matching, 1) == [(3, MARK - 50, COIN)]
 
 
+def test_a_change_of_figures_cancels_prices_with_more(matching: Driven) -> None:
+    for price in (790_000, 799_990):
+        matching.tell(order(ONE, 1, price=price))
+    events = matching.tell(m.MarketChanged(but(BTC, price_figures=2, price_decimals=5)))
+    assert [one.order_id - FIRST for one in only(m.OrderCancelled, events)] == [2]
+
+
 def test_a_narrower_band_counts_at_once(matching: Driven) -> None:
     matching.tell(m.MarketChanged(but(BTC, band=BTC.band // 5)))
     assert why(matching.tell(order(ONE, 1, price=808_010))) == (Reason.OUTSIDE_BAND, 808_000)
