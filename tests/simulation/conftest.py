@@ -44,6 +44,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         sums.update(batch_sums)
     terminalreporter.write_line(
         f"simulation: {sums['seeds']} seeds, {faults.total()} faults, {sums['records']} records with all laws checked after each, "
+        f"{sums['commands']} commands with one result, {sums['admissions']} admissions and {sums['fills']} fills held to M-4, "
         f"{sums['trades']} trades, {sums['liquidations']} liquidations, {sums['deficits']} deficits"
     )
     for kind, count in sorted(faults.items()):

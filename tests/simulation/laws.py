@@ -119,6 +119,7 @@ class Laws:
         if engine.machine.service == "risk":
             self.margins.judge(engine.state, message, said)
             self.promises.judge(engine.state)
+            self.orders.taken(engine.state, message)
 
     def arrived(self, service: str, partition: int, source: str, value: bytes) -> None:
         """An accepted record is exactly what the sender's shadow said."""

@@ -3,6 +3,7 @@
 The tally is kept from what passes between risk and matching alone, and held against both books when nothing is in flight.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -38,15 +39,20 @@ class Orders:
     known: dict[Ref, Tallied] = field(default_factory=dict)
     quoted: dict[tuple[int, int], list[m.QuoteAdmitted]] = field(default_factory=dict)
     """By (subaccount, command id): what each MassQuote asked of matching."""
+    asked: Counter[Ref] = field(default_factory=Counter)
+    """New terms of each order on their way: asked of matching, and the answer not yet taken."""
 
     def hear(self, message: m.Message) -> None:
         """Take one message between risk and matching."""
         match message:
             case m.OrderAdmitted():
                 self.place(message.subaccount, message.ref, message.market, message.side, message.price, message.size)
+            case m.ReplaceRequested():
+                self.asked[message.subaccount, message.ref] += 1
             case m.QuotesAdmitted():
                 self.quoted[message.subaccount, message.command_id] = message.quotes
                 for ref, side, price, size, _adds_risk, is_new in message.quotes:
+                    self.asked[message.subaccount, ref] += 1
                     if is_new:
                         self.place(message.subaccount, ref, message.market, side, price, size)
             case m.OrderFilled():
@@ -63,6 +69,19 @@ class Orders:
                 self.answer(message)
             case _:
                 pass
+
+    def taken(self, state: Any, message: m.Message) -> None:
+        """Risk took a record: each open order waits for the answers that are on their way, and for no other."""
+        match message:
+            case m.OrderReplaced() | m.ReplaceRefused() if message.command_id:
+                self.asked[message.subaccount, message.ref] -= 1
+            case m.QuotesAnswered():
+                self.asked.subtract((message.subaccount, quote[0]) for quote in message.quotes)
+            case _:
+                pass
+        for subaccount, order in orders_of(state):
+            waiting = len(order.pending)
+            law(waiting == self.asked[subaccount.id, order.ref], f"an order waits for each answer once: {order}")
 
     def place(self, subaccount: int, ref: int, market: int, side: int, price: int, size: int) -> None:
         """Begin an order; a ref is used once."""
@@ -156,13 +175,20 @@ def held_orders(states: list[Any]) -> set[Row]:
 
 def unanswered(states: list[Any]) -> list[tuple[int, int]]:
     """Return (subaccount, ref) of orders whose new terms are on their way, ref 0 for a cancel of all."""
-    waiting: list[tuple[int, int]] = []
-    for state in states:
-        for subaccount in state.subaccounts.values():
-            waiting += [(subaccount.id, 0) for _ in subaccount.cancels]
-            for exposure in subaccount.exposures.values():
-                waiting += [(subaccount.id, order.ref) for order in exposure.orders.values() if order.pending]
-    return waiting
+    return [
+        *[(subaccount.id, 0) for state in states for subaccount in state.subaccounts.values() if subaccount.cancels],
+        *[(subaccount.id, order.ref) for state in states for subaccount, order in orders_of(state) if order.pending],
+    ]
+
+
+def orders_of(state: Any) -> list[tuple[Any, Any]]:
+    """Return the open orders of a shard, each with its subaccount."""
+    return [
+        (subaccount, order)
+        for subaccount in state.subaccounts.values()
+        for exposure in subaccount.exposures.values()
+        for order in exposure.orders.values()
+    ]
 
 
 def seen_sizes(states: list[Any]) -> dict[tuple[int, int], int]:

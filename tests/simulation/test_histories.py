@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from services.core.topics import SERVICES, inputs_from_outside
 from tests.simulation.__main__ import command_of, shrink
 from tests.simulation.world import CRASH_POINTS, FAULTS, Plan, World
 
 BATCHES = 26
 SEEDS_PER_BATCH = 20
 COUNTS = Path("build/simulation")
+FROM_OUTSIDE = sorted(
+    {message.__name__ for service in SERVICES for message in inputs_from_outside(service)}
+    - {"ActivateRules", "Continue"}
+)
+"""All that clients, admins and sources can say, and most that hosts do; each batch has all of it."""
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
@@ -21,12 +27,17 @@ def test_laws_hold_in_every_history(batch: int) -> None:
     faults: Counter[str] = Counter()
     seeds: Counter[str] = Counter()
     sums: Counter[str] = Counter()
+    taken: Counter[str] = Counter()
     for seed in range(batch * SEEDS_PER_BATCH, (batch + 1) * SEEDS_PER_BATCH):
         world = run(Plan.of(seed))
         faults.update(world.faults)
         seeds.update(kind for kind, count in world.faults.items() if count)
+        taken.update(world.laws.tally.taken)
         sums.update(
             seeds=1,
+            admissions=world.laws.margins.admissions,
+            fills=world.laws.margins.fills,
+            commands=world.laws.tally.results.total(),
             deficits=world.laws.tally.deficits,
             records=world.laws.checked,
             trades=world.laws.tally.trades,
@@ -37,6 +48,8 @@ def test_laws_hold_in_every_history(batch: int) -> None:
     (folder / f"{batch}.json").write_text(json.dumps([faults, seeds, sums]))
     print(f"{SEEDS_PER_BATCH} seeds: {dict(sums)}, faults {dict(sorted(faults.items()))}")
     assert_per_batch(faults, seeds)
+    missing = [message for message in FROM_OUTSIDE if not taken[message]]
+    assert not missing, f"nobody asked {missing}"
 
 
 def run(plan: Plan) -> World:

@@ -15,12 +15,21 @@ import pytest
 from services.core import messages as m
 from services.core import topics
 from services.core.books import balanced
+from services.core.commands import check_admin
+from services.core.contracts import base_amount
+from services.core.fixed import account_of
 from services.core.host import Host, PartitionStopped
 from services.core.log import AppendFailed, LogRecord
+from services.core.markets import Market
+from services.core.reasons import Reason, Refusal
 from services.core.snapshots import Snapshots
 from services.core.spine import ChainBroken, Engine, Output, Peer
 from services.core.topics import Hop, Key
+from services.matching.book import Order
+from services.matching.turn import Turn
 from services.risk.machine import MACHINE as RISK
+from services.risk.machine import PROCESS as RISK_PROCESS
+from services.risk.state import Account
 from tests.simulation import world
 from tests.simulation.runtime import Process, Task
 from tests.simulation.world import HOUR_MS, LawBroken, Plan, Seat, World
@@ -246,3 +255,138 @@ def test_late_liquidation_executed_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("services.matching.machine.is_late", lambda _state, _record: False)
     found = finds(lambda seed: Plan.of(seed, shards=1, kinds=("machine_away",), commands=600, faults=6), CrashWhileAway)
     assert "late liquidation" in str(found)
+
+
+def calm(**changes: Any) -> Callable[[int], Plan]:
+    """Return plans without faults: the bug alone must do."""
+    return lambda seed: Plan.of(seed, **({"faults": 0, "commands": 500} | changes))
+
+
+def test_hold_without_fee_and_loss_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order counts at the mark instead of its worst price: who takes all that margin bears is short at once."""
+    monkeypatch.setattr("services.risk.margin.order_hold", lambda *_terms: 0)
+    assert "below initial margin" in str(finds(calm()))
+
+
+def test_only_one_side_of_resting_orders_counted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buys and sells set off against each other: either side may fill alone."""
+
+    def netted(size: int, buys: int, sells: int, *, may_shrink: bool) -> int:
+        del may_shrink
+        return abs(size + buys - sells)
+
+    monkeypatch.setattr("services.risk.margin.worst_size", netted)
+    assert "below initial margin" in str(finds(calm()))
+
+
+def test_no_margin_call_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders rest on while the mark moves away from them, and their fills leave too little margin."""
+    monkeypatch.setattr("services.risk.margin_call.is_call_due", lambda *_state: False)
+    assert "below maintenance margin" in str(finds(calm()))
+
+
+def test_band_not_checked_at_the_fill_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order that rests from before a move trades far from the mark of now."""
+    monkeypatch.setattr("services.matching.plan.Limits.why", lambda _limits, _price: 0)
+    assert "within the band" in str(finds(calm()))
+
+
+def test_coins_out_of_nothing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The buyer of a spot trade gets one unit more than the seller gives; the books of each shard still balance."""
+
+    def generous(market: Market, size: int) -> int:
+        return base_amount(market, size) + (size > 0)
+
+    monkeypatch.setattr("services.risk.answers.base_amount", generous)
+    assert "clearing per market and asset" in str(finds(calm()))
+
+
+def test_delisting_sent_beside_the_fills_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent straight to the shards, the end of a market finds fills under way, and positions stay that nobody faces."""
+    beside = (Hop("funding", "risk", Key.ALL), Hop("funding", "feed.markets", Key.OWN))
+    routes = tuple(row._replace(hops=beside) if row.message is m.MarketDelisted else row for row in topics.ROUTES)
+    monkeypatch.setattr(topics, "ROUTES", routes)
+    found = finds(lambda seed: Plan.of(seed, shards=4, kinds=("delay",), commands=500, faults=20))
+    assert "sum to zero" in str(found) or "clearing" in str(found)
+
+
+def test_decrement_that_forgets_the_size_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What self-trade prevention takes off an order is said to be open still."""
+
+    def careless(turn: Turn, taker: Order, size: int) -> None:
+        taker.remaining -= min(size, taker.remaining - 1)
+        turn.say_reduced(taker, int(Reason.SELF_TRADE))
+
+    monkeypatch.setattr("services.matching.turn.Turn.decrement", careless)
+    assert "filled + open + cancelled = placed" in str(finds(calm()))
+
+
+def in_flight(seed: int) -> Plan:
+    """Return a plan in which much is under way at once."""
+    return Plan.of(seed, kinds=("delay",), faults=20, commands=500)
+
+
+def process_otherwise(
+    monkeypatch: pytest.MonkeyPatch, message: type[m.Message], process: Callable[[Any, Any], list[m.Message]]
+) -> None:
+    """Let risk take a message in another way."""
+    table: dict[type[m.Message], Callable[..., list[m.Message]]] = dict(RISK_PROCESS)
+    table[message] = lambda state, message, _record: process(state, message)
+    monkeypatch.setattr("services.risk.machine.PROCESS", table)
+
+
+def test_replace_that_is_refused_and_never_settled_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client is told, but the order goes on holding margin for terms that it will not have."""
+
+    def forgetful(state: Any, refused: m.ReplaceRefused) -> list[m.Message]:
+        refusal = Refusal(Reason(refused.reason))
+        return [*state.commands.resolve(account_of(refused.subaccount), refused.command_id, refusal=refusal)]
+
+    process_otherwise(monkeypatch, m.ReplaceRefused, forgetful)
+    assert "waits for each answer once" in str(finds(in_flight))
+
+
+def test_cancel_that_is_never_answered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancel that came too late leaves its client without a word."""
+    process_otherwise(monkeypatch, m.CancelRefused, lambda _state, _message: [])
+    assert "exactly one result" in str(finds(in_flight))
+
+
+def test_revoked_key_that_still_signs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stole a key goes on trading."""
+
+    def trusting(account: Account | None, signer: int, _now_ms: int) -> Refusal | None:
+        return None if account is not None and signer in account.keys else Refusal(Reason.UNKNOWN_KEY)
+
+    monkeypatch.setattr("services.risk.keys.check_alive", trusting)
+    assert "who may not ask" in str(finds(calm()))
+
+
+def test_one_admin_who_moves_money_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fees are set by one signature."""
+
+    def alone(header: m.CommandHeader, genesis: m.Genesis | None, now_ms: int, *, two: bool) -> Refusal | None:
+        del two
+        return check_admin(header, genesis, now_ms)
+
+    monkeypatch.setattr("services.settlement.fees.check_admin", alone)
+    assert "who may not ask" in str(finds(calm()))
+
+
+def test_guard_that_sleeps_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease runs out and nobody looks."""
+    monkeypatch.setattr("services.risk.cancels.end_leases", lambda _state, _account: [])
+    assert "overdue" in str(finds(calm()))
+
+
+def test_scheduled_cancel_of_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of a scheduled cancel comes, and nothing is asked of matching."""
+    monkeypatch.setattr("services.risk.cancels.cancel_all", lambda *_what: [])
+    assert "is cancelled when its guard ends" in str(finds(calm()))
+
+
+def test_book_left_crossed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order that would take rests instead, without sliding."""
+    monkeypatch.setattr("services.matching.orders.slide", lambda *_order: False)
+    monkeypatch.setattr("services.matching.quotes.slide", lambda *_order: False)
+    assert "crossed" in str(finds(calm()))
