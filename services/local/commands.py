@@ -80,6 +80,7 @@ def run_command(
         str, typer.Option(callback=address, help="address of the machines' queries")
     ] = "127.0.0.1:50061",
     metrics: Annotated[str, typer.Option(callback=address, help="address of the metrics")] = "127.0.0.1:9464",
+    picture: Annotated[Path | None, typer.Option(help="SVG file: the dashboard as it is at the end")] = None,
     *,
     live: Annotated[bool, typer.Option("--live", help="prices of live venues, in real time; needs a network")] = False,
     headless: Annotated[bool, typer.Option("--headless", help="plain lines instead of the dashboard")] = False,
@@ -98,6 +99,7 @@ def run_command(
         begins_ms=time_ms(begin) if begin else None,
         addresses=Addresses(grpc, queries, metrics, admin),
         misbehave=misbehave,
+        picture=picture,
     )
     end_with("run", run(options), folder, quiet=headless)
 

@@ -78,7 +78,8 @@ class Prices:
     def oracle(self, home: Log, feeds: Sequence[Feed], partitions: int, registry: CollectorRegistry) -> Oracle:
         """What publishes them, with the drills that were asked for, and a watch that shows trouble in the metrics."""
         drills = Drills(self.settings.oracle_misbehave, home.now_ms())
-        return Oracle(home, feeds, partitions, drills, watched(self.settings, registry, home.now_ms()))
+        looked_ms = home.now_ms() - self.settings.oracle_interval_ms
+        return Oracle(home, feeds, partitions, drills, watched(self.settings, registry, looked_ms))
 
 
 def open_prices(

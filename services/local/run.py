@@ -25,7 +25,7 @@ from services.local.participants import Crowd, Mix
 from services.local.prices import Prices, open_prices
 from services.local.single_process import Addresses, SingleProcess, last_time
 from services.local.venue import BadVenue, Venue, read_venue
-from services.local.window import Sources, Window, show
+from services.local.window import Sources, Window, save_picture, show
 from services.oracle.scenario import FOREVER_MS
 from services.settlement.ledger.queries import open_queries
 from services.settlement.ledger.store import LedgerUnusable
@@ -65,6 +65,8 @@ class Options:
     addresses: Addresses
     misbehave: str = ""
     """Drills of sources."""
+    picture: Path | None = None
+    """Where the dashboard is kept as it was at the end."""
 
 
 @dataclass
@@ -84,18 +86,18 @@ async def run(options: Options) -> None:
     stop = stop_on_signals()
     prices = prices_of(options)
     keep_setup(options.folder, options.setup)
+    speed = None if prices.is_live else options.speed
     async with started(options, prices) as running:
         began, begin_ms = monotonic(), running.clock()
         window = Window(sources(running.process))
         tasks = [
             asyncio.create_task(watch(running, stop)),
-            asyncio.create_task(
-                show(window, headless=options.headless, speed=None if prices.is_live else options.speed)
-            ),
+            asyncio.create_task(show(window, headless=options.headless, speed=speed)),
         ]
         try:
             await running.crowd.start()
             await running.pacer.run(running.ends_ms, stop)
+            await keep_picture(window, speed, options.picture)
         except ClientError as error:
             raise CannotStart(f"participants: {error}", EXIT_FAILED) from error
         finally:
@@ -107,6 +109,16 @@ async def run(options: Options) -> None:
     sys.stdout.write(summary(running, seconds, begin_ms))
     if running.failure is not None:
         raise CannotStart(f"stopped: {running.failure!r}", EXIT_FAILED) from running.failure
+
+
+async def keep_picture(window: Window, speed: int | None, file: Path | None) -> None:
+    """Look once more and keep what is shown, where that was asked for; raises CannotStart."""
+    if file is not None:
+        await window.refresh()
+        try:
+            save_picture(window, speed, file)
+        except OSError as error:
+            raise CannotStart(f"--picture {file}: {error}", EXIT_FAILED) from error
 
 
 def venue_of(options: Options) -> Venue:

@@ -136,11 +136,15 @@ class SingleProcess:
     async def start_gateway(self) -> None:
         """Start the public server; all its questions go to the one server of queries."""
         channel = open_channel(self.server.address)
-        channels = {
-            service: [channel] * self.partitions(service) for service in ("risk", "matching", "settlement", "funding")
-        }
-        rpc = RpcSettings(address=self.addresses.gateway)
-        self.gateway = Gateway(self.home, Queries(channels), GatewaySettings(rpc=rpc))
+        channels = {service: [channel] * self.partitions(service) for service in ASKED}
+        settings = GatewaySettings(
+            rpc=RpcSettings(address=self.addresses.gateway),
+            admin=RpcSettings(address=self.addresses.admin),
+            commands_per_s=SHIELD_PER_S,
+            queries_per_s=SHIELD_PER_S,
+            loop_late_s_max=LOOP_LATE_SECONDS,
+        )
+        self.gateway = Gateway(self.home, Queries(channels), settings)
         await self.gateway.start()
         self.registry.register(GatewayCollector(self.gateway))
         self.registry.register(RpcCollector(self.gateway.server.meter))

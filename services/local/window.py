@@ -9,6 +9,8 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -28,6 +30,7 @@ LINE_SECONDS = 10.0
 RETRY_SECONDS = 0.5
 SMOOTH_SECONDS = 2.0
 DEPTH_SHOWN = 6
+PICTURE_WIDTH = 132
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,13 @@ async def show_live(window: Window, speed: int | None) -> None:
         async for _ in ticks(REFRESH_SECONDS):
             await window.refresh()
             live.update(picture(window.seen, speed, str(window.sources)), refresh=True)
+
+
+def save_picture(window: Window, speed: int | None, file: Path) -> None:
+    """Write the dashboard as it is, as SVG. Raises OSError."""
+    console = Console(record=True, width=PICTURE_WIDTH, file=StringIO(), force_terminal=True)
+    console.print(picture(window.seen, speed, str(window.sources)))
+    file.write_text(console.export_svg(title="make run"))
 
 
 async def ticks(seconds: float) -> AsyncIterator[None]:

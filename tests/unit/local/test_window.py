@@ -2,15 +2,16 @@
 
 from collections import deque
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, Metric
 from rich.console import Console
 
 from services.client.views import BookView, MarkView, Trade
 from services.local.picture import amount_text, line_of, picture, sparkline, told
 from services.local.seen import MarketSeen, Seen
-from services.local.window import totals_of
+from services.local.window import Sources, Window, save_picture, totals_of
 from vigil.v1 import feeds_pb2
 
 PERPETUAL = "BTC_USDC_PERP"
@@ -69,6 +70,19 @@ FIGURES = {
 @pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
 def test_the_dashboard_has_every_figure(figure: str) -> None:
     assert figure in shown(seen())
+
+
+async def test_the_dashboard_is_kept_as_a_picture(tmp_path: Path) -> None:
+    async def nothing() -> list[Metric]:
+        return []
+
+    window = Window(Sources("127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:9464", nothing))
+    window.seen = seen()
+    save_picture(window, 60, tmp_path / "run.svg")
+    await window.close()
+    drawn = (tmp_path / "run.svg").read_text()
+    assert drawn.startswith("<svg")
+    assert all(text in drawn for text in (PERPETUAL, "6,055.8", "251,393.17"))
 
 
 def test_a_spot_market_has_no_funding_and_no_open_interest() -> None:
