@@ -21,7 +21,7 @@ import uvloop
 
 from bench.accounts import SYMBOL, Account, Spec
 from bench.doors import Connections, Door, NotAnswered
-from bench.tally import Tally, cpu_seconds
+from bench.tally import Tally, cpu_seconds, machine_seconds
 from services.client.submission import sign_commands
 from services.client.vigil import Vigil
 from services.core.process import tune_collector
@@ -67,12 +67,12 @@ class Load:
         work = asyncio.create_task((self.closed if spec.mode == "closed" else self.open)(tally.to_s))
         pids = spec.pids | {"clients": os.getpid()}
         await asyncio.sleep(tally.from_s - monotonic())
-        before = cpu_seconds(pids)
+        before, machine_before = cpu_seconds(pids), machine_seconds()
         await asyncio.sleep(tally.to_s - monotonic())
-        after = cpu_seconds(pids)
+        after, machine_s = cpu_seconds(pids), machine_seconds() - machine_before
         await work
         await self.finish()
-        return tally.report({name: after[name] - before[name] for name in pids})
+        return tally.report({name: after[name] - before[name] for name in pids}, machine_s)
 
     async def prepare(self) -> None:
         """Connect, wait for a mark, open the accounts and fill them; then what the mode needs beforehand."""

@@ -52,9 +52,10 @@ class Tally:
                 return latency
         return 0.0
 
-    def report(self, cpu_seconds: dict[str, float]) -> dict[str, Any]:
-        """Rates, latencies, and microseconds of processor time per answered command."""
+    def report(self, cpu_seconds: dict[str, float], machine_seconds: float) -> dict[str, Any]:
+        """Rates, latencies, microseconds of processor time per answered command, and the share of the machine that others took."""
         answered = max(1, self.answered)
+        others = machine_seconds - sum(cpu_seconds.values())
         return {
             "answered_per_s": self.answered / (self.to_s - self.from_s),
             "sent": self.sent,
@@ -62,6 +63,7 @@ class Tally:
             "in_time": sum(count for latency, count in self.latencies if latency <= IN_TIME_MS),
             "mean_ms": sum(latency * count for latency, count in self.latencies) / answered,
             **{f"p{per_mille // 10}_ms": self.percentile(per_mille) for per_mille in (500, 950, 990)},
+            "others": max(0.0, others / (self.to_s - self.from_s) / (os.cpu_count() or 1)),
             "outcomes": dict(self.outcomes.most_common()),
             "requests": dict(self.requests.most_common()),
             "cpu_us": {name: seconds * 1e6 / answered for name, seconds in cpu_seconds.items()},
@@ -75,3 +77,10 @@ def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         found[name] = (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
     return found
+
+
+def machine_seconds() -> float:
+    """Processor time that this machine has spent on anything so far."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    user, nice, system, _idle, _waiting, interrupts, soft_interrupts, _stolen = fields
+    return (user + nice + system + interrupts + soft_interrupts) / TICKS_PER_SECOND
