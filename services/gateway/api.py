@@ -1,11 +1,15 @@
 """The servicer of market data: what everybody may see."""
 
+import asyncio
 from typing import TYPE_CHECKING
+
+import grpc
 
 from services.core.markets import Market
 from services.core.reasons import Reason
-from services.core.rpc import Context, malformed, not_found, shown
+from services.core.rpc import Context, Refused, malformed, not_found, shown
 from services.gateway.answers import RawStream, begun
+from services.gateway.books import Book
 from services.gateway.rings import forgotten
 from services.gateway.streams import BookSubscription, Subject, Subscription, TickerSubscription
 from vigil.v1 import market_data_pb2 as pb
@@ -31,6 +35,15 @@ class MarketData(market_data_pb2_grpc.MarketDataServicer):
             raise not_found(f"no market {shown(symbol)}; see ListMarkets", Reason.UNKNOWN_MARKET)
         return market
 
+    async def book(self, market: Market) -> Book:
+        """Book of a market; raises Refused when its owner does not tell it in time."""
+        try:
+            async with asyncio.timeout(self.gateway.settings.deadline_s):
+                return await self.gateway.books.get(market)
+        except TimeoutError:
+            text = f"the book of {market.symbol} is not known here yet; ask again"
+            raise Refused(grpc.StatusCode.UNAVAILABLE, text, Reason.SYSTEM_LAGGING) from None
+
     async def ListMarkets(self, request: pb.ListMarketsQuery, context: Context) -> pb.Listings:  # noqa: N802
         """List assets and markets."""
         del request, context
@@ -42,7 +55,7 @@ class MarketData(market_data_pb2_grpc.MarketDataServicer):
         if request.depth > DEPTH_MAX:
             raise malformed(f"depth {request.depth}: at most {DEPTH_MAX} levels are accepted", DEPTH_MAX)
         market = self.market(request.symbol)
-        book = (await self.gateway.books.get(market)).encode(request.depth or DEPTH_DEFAULT)
+        book = (await self.book(market)).encode(request.depth or DEPTH_DEFAULT)
         book.state = self.gateway.listings.state(market.id)
         return book
 
@@ -72,7 +85,7 @@ class MarketData(market_data_pb2_grpc.MarketDataServicer):
     ) -> RawStream:
         """A book and its changes: between what is sent first and the subscription nothing is awaited, so nothing is missed."""
         market, after = self.market(request.symbol), request.after
-        book = await self.gateway.books.get(market)
+        book = await self.book(market)
         with self.gateway.hub.subscribed(("book", market.id), BookSubscription) as subscription:
             ring = self.gateway.feeds.ring("book", market.id)
             first = b""
@@ -94,7 +107,7 @@ class MarketData(market_data_pb2_grpc.MarketDataServicer):
     ) -> RawStream:
         """Best prices of a market: as they are, then as they change."""
         market = self.market(request.symbol)
-        book = await self.gateway.books.get(market)
+        book = await self.book(market)
         with self.gateway.hub.subscribed(("ticker", market.id), TickerSubscription) as subscription:
             first = book.ticker().SerializeToString()
             await begun(context)

@@ -98,10 +98,11 @@ class Marks:
         line.funding_rate, line.funding_at_ms = step.rate, step.at_ms
 
     def listed(self) -> market_data_pb2.Marks:
-        """All markets that have a mark, by id."""
-        return market_data_pb2.Marks(
-            marks=[self.marks[one] for one in sorted(self.marks) if self.marks[one].mark_price]
-        )
+        """All markets that have a mark, by id, with their states."""
+        lines = [self.marks[one] for one in sorted(self.marks) if self.marks[one].mark_price]
+        for line in lines:
+            line.state = self.listings.state(line.market)
+        return market_data_pb2.Marks(marks=lines)
 
 
 class Tops:
