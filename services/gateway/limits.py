@@ -45,8 +45,11 @@ class GatewaySettings:
     stop_s_max: float = 2.0
     """For appends under way."""
     open_min: int = 4_000
-    """Commands that may be under way to a machine in any case; beyond it, what it answers in `open_s`."""
+    """Commands that may be under way to a machine that answers quickly, or what it answers in `open_s` if that is more."""
+    open_queued_min: int = 1_000
+    """The same, while no answer comes sooner than after `standing_s`."""
     open_s: float = 0.4
+    standing_s: float = 0.25
     loop_late_s_max: float = 0.1
     frames_max: int = 256
     """Frames of a Trade stream in work; no more are read meanwhile."""

@@ -94,7 +94,7 @@ def test_new_orders_go_first_and_cancels_last() -> None:
         assert shed(admission) == expected
     admission.opened(RISK, 1)
     assert shed(admission) == list(Worth)
-    admission.closed(RISK, 800, 800)
+    admission.closed(RISK, 800, 0.1)
     assert shed(admission) == []
 
 
@@ -102,7 +102,7 @@ def test_a_machine_that_answers_much_may_have_much_open() -> None:
     clock = Seconds()
     admission = Admission(GatewaySettings(open_min=100, open_s=0.5), clock)
     admission.opened(RISK, 1_000)
-    admission.closed(RISK, 1_000, 1_000)
+    admission.closed(RISK, 1_000, 0.1)
     clock.now = 1.0
     admission.opened(RISK, 499)
     assert shed(admission) == []
@@ -116,8 +116,22 @@ def test_a_machine_that_answers_much_may_have_much_open() -> None:
 def test_a_loop_that_runs_late_takes_fewer_new_orders() -> None:
     admission = Admission(GatewaySettings(open_min=100), Seconds())
     admission.loop_late_s = 0.2
-    assert not admission.is_pressed()
+    admission.opened(RISK, 24)
     assert shed(admission) == []
-    admission.opened(RISK, 25)
-    assert admission.is_pressed()
+    admission.opened(RISK, 1)
     assert shed(admission) == [Worth.NEW]
+
+
+def test_a_queue_that_stands_is_made_shorter_and_a_short_one_lets_bursts_in_again() -> None:
+    clock = Seconds()
+    settings = GatewaySettings(open_min=1_000, open_queued_min=50, open_s=0.5, standing_s=0.25)
+    admission = Admission(settings, clock)
+    admission.opened(RISK, 900)
+    admission.closed(RISK, 100, 0.4)
+    assert shed(admission) == []
+    clock.now = 0.5
+    assert shed(admission) == [Worth.NEW, Worth.CHANGE]
+    admission.closed(RISK, 690, 0.6)
+    admission.closed(RISK, 10, 0.01)
+    clock.now = 1.0
+    assert shed(admission) == []
