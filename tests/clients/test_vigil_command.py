@@ -1,19 +1,41 @@
 """The `vigil` command as people use it, against a running venue."""
 
 import asyncio
+import contextlib
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from services.client import Vigil
+from services.client import DefiniteReject, Vigil
 from services.client.keyfile import read_key, write_key
+from services.core.rpc import RpcSettings
 from services.gateway.gateway import Gateway
+from services.gateway.limits import GatewaySettings
+from services.local.development import write_admin_keys
+from tests.clients.exchange import Exchange
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+# The command itself, once per line, in one process: starting Python for each would take most of the time.
+SHELL = """
+import sys
+from services.client.__main__ import main
+for line in sys.stdin:
+    sys.argv = ["vigil", *line.split()]
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    print(chr(4), code, flush=True)
+"""
 
 
 class Terminal:
@@ -23,26 +45,63 @@ class Terminal:
         self.address = address
         settings = {"VIGIL_CLIENT_ADDRESS": address, "VIGIL_CLIENT_KEY_FILE": str(key_file), "COLUMNS": "200"}
         self.environment = os.environ | settings
+        self.shell: asyncio.subprocess.Process | None = None
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+    async def run(self, *arguments: str, errors: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.client", *arguments),
+            *(sys.executable, *arguments),
             env=self.environment,
             cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=errors,
         )
 
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Start a command in a process of its own."""
+        return await self.run("-m", "services.client", *arguments)
+
     async def __call__(self, line: str) -> tuple[int, str]:
-        process = await self.start(*line.split())
-        output, errors = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, (output + errors).decode()
+        """Exit code and output of a command."""
+        self.shell = self.shell or await self.run("-c", SHELL, errors=asyncio.subprocess.STDOUT)
+        assert self.shell.stdin is not None
+        assert self.shell.stdout is not None
+        self.shell.stdin.write(f"{line}\n".encode())
+        async with asyncio.timeout(60):
+            said = (await self.shell.stdout.readuntil(b"\x04")).decode().removesuffix("\x04")
+            return int(await self.shell.stdout.readline()), said
+
+    async def json(self, line: str) -> tuple[int, dict[str, Any]]:
+        """Exit code and the one line of JSON that a command says; a busy venue is asked again, as it says."""
+        while True:
+            code, output = await self(f"{line} --json")
+            said: dict[str, Any] = json.loads(output.splitlines()[0])
+            if said.get("reason") != "SYSTEM_LAGGING":
+                return code, said
+
+    async def close(self) -> None:
+        """End the shell."""
+        if self.shell is not None:
+            self.shell.kill()
+            await self.shell.wait()
 
 
 @pytest.fixture
-def vigil(gateway: Gateway, tmp_path: Path) -> Terminal:
-    return Terminal(gateway.address, tmp_path / "key")
+async def terminal() -> AsyncIterator[Callable[[str, Path], Terminal]]:
+    made: list[Terminal] = []
+
+    def make(address: str, key_file: Path) -> Terminal:
+        made.append(Terminal(address, key_file))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+def vigil(gateway: Gateway, tmp_path: Path, terminal: Callable[[str, Path], Terminal]) -> Terminal:
+    return terminal(gateway.address, tmp_path / "key")
 
 
 @pytest.mark.slow
@@ -60,10 +119,79 @@ async def test_a_first_session(vigil: Terminal) -> None:
     assert "INSUFFICIENT_MARGIN" in output
 
 
+PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+DONE: list[tuple[str, dict[str, Any]]] = [
+    ("transfer 100 --to 3", {"outcome": "done"}),
+    ("order buy BTC_USDC_PERP 0.02 --price 7980 --post-only --expires-in 5m --client-id 1", {"resting": "0.02"}),
+    ("order sell BTC_USDC_PERP 0.01 --price 7990 --slide --self-trade decrement --client-id 2", {"resting": "0.01"}),
+    ("replace BTC_USDC_PERP 0.03 7985 --client-id 1", {"resting": "0.03", "filled": "0"}),
+    ("quote ETH_USDC_PERP --bid 1:199:0.5 --ask 2:201:0.5", {"command": "2 quotes in ETH_USDC_PERP"}),
+    ("schedule-cancel 1m", {"outcome": "done"}),
+    ("schedule-cancel off", {"outcome": "done"}),
+    (f"keys add {PUBLIC_KEY} --scopes read --expires-in 1d", {"outcome": "done"}),
+    (f"keys revoke {PUBLIC_KEY}", {"outcome": "done"}),
+    ("cancel-all BTC_USDC_PERP", {"outcome": "done"}),
+    ("withdraw 5 somewhere", {"outcome": "done"}),
+]
+REFUSED: list[tuple[str, int, dict[str, Any]]] = [
+    ("order sell BTC_USDC_PERP 0.01 --price 8000 --reduce-only", 1, {"reason": "REDUCE_ONLY_NOT_REDUCED"}),
+    ("order buy BTC_USDC_PERP 0.5 --price 7990 --fok", 1, {"reason": "FILL_OR_KILL", "outcome": "refused"}),
+    ("order buy BTC_USDC_PERP 0.01 --price 7990.05", 1, {"reason": "INVALID_PRICE"}),
+    ("cancel BTC_USDC_PERP --client-id 99", 1, {"reason": "ORDER_NOT_OPEN"}),
+    ("book NOPE", 1, {"outcome": "refused", "reason": "UNKNOWN_MARKET"}),
+    ("result 77 --timestamp 9000000000000", 3, {"outcome": "unknown", "command_id": "77"}),
+    ("time --address 127.0.0.1:1", 4, {"outcome": "unreachable"}),
+]
+
+
+@pytest.mark.slow
+async def test_every_command_speaks_to_scripts(vigil: Terminal) -> None:
+    await vigil("keys new")
+    await vigil("deposit 100000")
+    for line, said in DONE:
+        assert (line, *await vigil.json(line)) == (line, 0, Anything(said))
+    _, orders = await vigil.json("orders")
+    assert [(one["client_id"], one["kind"], one["remaining"]) for one in orders["orders"]] == [
+        (1, "quote", "0.5"),
+        (2, "quote", "0.5"),
+    ]
+    _, account = await vigil.json("account")
+    assert {(one["subaccount"], one["idle"]) for one in account["balances"]} == {(0, "99895"), (3, "100")}
+    _, book = await vigil.json("book ETH_USDC_PERP")
+    assert (book["bids"], book["asks"]) == ([["199", "0.5"]], [["201", "0.5"]])
+    _, markets = await vigil.json("markets")
+    assert {one["symbol"]: one["mark"]["index_price"] for one in markets["markets"]}["BTC_USDC_PERP"] == "8000"
+    for line, code, said in REFUSED:
+        assert (line, *await vigil.json(line)) == (line, code, Anything(said))
+
+
+@pytest.mark.slow
+async def test_operators_change_markets_and_fees(
+    exchange: Exchange, tmp_path: Path, terminal: Callable[[str, Path], Terminal]
+) -> None:
+    gateway = await exchange.gateway(GatewaySettings(admin=RpcSettings()))
+    assert gateway.admin_server is not None
+    one, two = write_admin_keys(tmp_path)
+    vigil = terminal(gateway.address, one)
+    desk = f"admin --admin-address {gateway.admin_server.address} --key-file {one}"
+    code, shown = await vigil(f"{desk} show BTC_USDC_PERP")
+    assert (code, json.loads(shown)["symbol"]) == (0, "BTC_USDC_PERP")
+    (tmp_path / "market.json").write_text(shown)
+    assert await vigil(f"{desk} list-market {tmp_path / 'market.json'}") == (0, "list BTC_USDC_PERP: done\n")
+    assert await vigil(f"{desk} state BTC_USDC_PERP post-only") == (0, "BTC_USDC_PERP post-only: done\n")
+    assert await vigil(f"{desk} change BTC_USDC_PERP orders_max=150 --in 2h") == (0, "change BTC_USDC_PERP: done\n")
+    code, said = await vigil(f"{desk} fees 1:0.5:0.8")
+    assert (code, "SECOND_SIGNATURE_MISSING" in said) == (1, True)
+    assert await vigil(f"{desk} --key-file {two} fees 1:0.5:0.8") == (0, "fee schedule: done\n")
+    assert (await vigil(f"{desk} change BTC_USDC_PERP nonsense=1"))[0] == 2
+    assert (await vigil(f"{desk} fees 1:2:3"))[0] == 2
+
+
 WATCHES = {
     "trades BTC_USDC_PERP": "0.001 @ 7,990",
     "account": "order_updated",
-    "marks": "BTC_USDC_PERP=8000",
+    "marks": "index=8,000",
+    "ticker BTC_USDC_PERP": "@ 7,990",
     "book BTC_USDC_PERP": "7,990",
 }
 
@@ -82,8 +210,10 @@ async def test_watching_shows_what_happens_until_interrupted(
         seen = {what: asyncio.ensure_future(lines_until(watching[what], text)) for what, text in WATCHES.items()}
         async with asyncio.timeout(60):
             while not all(one.done() for one in seen.values()):
-                await buyer.buy("BTC_USDC_PERP", size="0.001", price="7990")
-                await seller.sell("BTC_USDC_PERP", size="0.001", price="7990")
+                with contextlib.suppress(DefiniteReject):  # a busy venue takes no orders for a moment
+                    await buyer.buy("BTC_USDC_PERP", size="0.001", price="7990")
+                    await seller.sell("BTC_USDC_PERP", size="0.001", price="7990")
+        await asyncio.gather(*seen.values())
         for process in watching.values():
             process.send_signal(signal.SIGINT)
         for what, process in watching.items():
@@ -97,8 +227,19 @@ async def test_watching_shows_what_happens_until_interrupted(
                 await process.communicate()
 
 
+class Anything(dict[str, Any]):
+    """Equal to every dictionary that holds at least its own entries."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, dict) and all(other.get(key) == wanted for key, wanted in self.items())
+
+    __hash__ = None
+
+
 async def lines_until(process: asyncio.subprocess.Process, text: str) -> None:
     """Read what is shown until `text` is."""
     assert process.stdout is not None
-    while text not in (await process.stdout.readline()).decode():
-        pass
+    async for line in process.stdout:
+        if text in line.decode():
+            return
+    raise AssertionError(f"{text!r} was never shown")
