@@ -17,6 +17,9 @@ LEVELS = (
     (Decimal(30), Decimal(50_000)),
 )
 """(basis points from the middle, worth in the settlement asset)."""
+LADDER = sum(worth for _, worth in LEVELS)
+OFFERED = Decimal("0.8")
+"""Part of what it has of a spot asset that it offers at once."""
 INVENTORY_MAX = Decimal(1_500_000)
 """Worth of what it holds in one market, on either side; of a spot market, against what it began with."""
 SKEW_MAX = Decimal(20)
@@ -90,6 +93,8 @@ class Maker(Participant):
         share = inventory * middle / full
         away = sign * distance * (1 + stress) - share * SKEW_MAX
         size = market.size_worth(worth * self.random.randrange(80, 121) / 100 / (1 + stress))
+        if market.base and side == SELL:
+            size = min(size, market.size((inventory + own_base(market)) * OFFERED * worth / LADDER))
         if share * -sign >= 1:
             size = NOTHING
         price = market.price(middle * (1 + away * BASIS_POINT))

@@ -29,6 +29,7 @@ class MarketView:
     index_name: str
     tick: Decimal
     lot: Decimal
+    size_max: Decimal
     settlement: str = "USDC"
     base: str = ""
     base_faucet: Decimal = NOTHING
@@ -60,8 +61,8 @@ class MarketView:
         return (price / self.tick).quantize(ONE, ROUND_HALF_EVEN) * self.tick
 
     def size(self, size: Decimal) -> Decimal:
-        """Nearest size in lots, >= 0."""
-        return max(NOTHING, (size / self.lot).quantize(ONE, ROUND_HALF_EVEN) * self.lot)
+        """Nearest size in lots, >= 0, that one order may have."""
+        return min(self.size_max, max(NOTHING, (size / self.lot).quantize(ONE, ROUND_HALF_EVEN) * self.lot))
 
     def size_worth(self, worth: Decimal) -> Decimal:
         """Size in lots of about that worth at the mark."""
@@ -116,6 +117,7 @@ def market_view(listed: Listed, symbol: str) -> MarketView:
         market.index,
         listed.price(market.id, market.tick),
         listed.size(market.id, market.lot),
+        listed.size(market.id, market.order_size_max),
         listed.assets[market.settlement_asset].symbol,
         "" if base is None else base.symbol,
         NOTHING if base is None else listed.amount(base.id, base.faucet_max),

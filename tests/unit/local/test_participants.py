@@ -25,6 +25,7 @@ def listings() -> market_data_pb2.Listings:
     btc = common_pb2.Asset(id=2, symbol="BTC", decimals=8, faucet_max=100 * 10**8)
     common: dict[str, Any] = {
         "settlement_asset": 1,
+        "order_size_max": 10**7,
         "index": "BTC_USD",
         "price_decimals": 2,
         "size_decimals": 5,
@@ -121,6 +122,12 @@ async def test_a_full_maker_withdraws_one_side(
     ladder = quotes_of(await Maker(NOWHERE, "maker", 1).decide(falling(), account(size, base=base)))[symbol]
     assert {quote.side for quote in ladder if Decimal(quote.size)} == {side}
     assert len(ladder) == 2 * len(LEVELS), "the other side is withdrawn, not forgotten"
+
+
+async def test_a_maker_offers_no_more_of_a_spot_asset_than_it_has() -> None:
+    ladder = quotes_of(await Maker(NOWHERE, "maker", 1).decide(falling(), account(base="2")))[SPOT]
+    offered = sum(Decimal(quote.size) for quote in ladder if quote.side == common_pb2.SIDE_ASK)
+    assert Decimal(1) < offered <= 2
 
 
 async def test_a_maker_leaves_good_quotes_alone() -> None:
