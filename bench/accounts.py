@@ -1,6 +1,7 @@
 """What the clients of the orders bench are told, and what each of their accounts sends."""
 
 import random
+from collections.abc import Sequence
 
 import msgspec
 
@@ -17,6 +18,7 @@ CROSSING = 300
 """Ticks beyond the middle that an order asks for which is to trade."""
 SIZE = "0.01"
 BUY, SELL = common_pb2.SIDE_BID, common_pb2.SIDE_ASK
+UNKNOWN = common_pb2.COMMAND_OUTCOME_UNKNOWN
 IOC = common_pb2.TIME_IN_FORCE_IOC
 
 
@@ -48,10 +50,11 @@ class Account:
         self.mid = spec.mid
         self.client_id = self.chance.randrange(1, 2**20) << 11
         self.resting: list[list[int]] = []
+        self.absent: set[int] = set()
 
     def quote(self, count: int) -> list[pb.Command]:
         """A frame: the orders of the frame before last taken back, as many new ones, and one in TAKER_SHARE that trades."""
-        old = self.resting.pop(0) if len(self.resting) > 1 else []
+        old = self.present(self.resting.pop(0)) if len(self.resting) > 1 else []
         cancels = [self.cancel(client_id) for client_id in old]
         takers = sum(self.chance.randrange(TAKER_SHARE) == 0 for _ in range(count - len(old)))
         placed = [self.rest() for _ in range(min(count - len(old) - takers, count >> 1 or 1))]
@@ -66,9 +69,21 @@ class Account:
 
     def reap(self, count: int) -> list[pb.Command]:
         """A frame of cancels, the oldest orders first; empty when nothing rests any more."""
-        left = [client_id for frame in self.resting for client_id in frame]
+        left = self.present([client_id for frame in self.resting for client_id in frame])
         self.resting = [left[count:]]
         return [self.cancel(client_id) for client_id in left[:count]]
+
+    def learn(self, commands: list[pb.Command], results: Sequence[pb.CommandResult]) -> None:
+        """Take note of orders that do not rest, so that none is cancelled that never was there; no results: nothing of it happened."""
+        for place, command in enumerate(commands):
+            if not results or (results[place].outcome != UNKNOWN and not results[place].open_size):
+                self.absent.add(command.place_order.client_id)
+
+    def present(self, client_ids: list[int]) -> list[int]:
+        """Those of these orders that may rest."""
+        found = [client_id for client_id in client_ids if client_id not in self.absent]
+        self.absent.difference_update(client_ids, (0,))
+        return found
 
     def rest(self) -> pb.Command:
         """A limit order some ticks from the middle, the sides in turn."""

@@ -126,8 +126,11 @@ class Load:
         try:
             answer = await self.doors[frame.number].submit(frame.request)
         except NotAnswered as why:
+            if why.refused:
+                self.accounts[frame.number].learn(frame.commands, ())
             self.tally.outcomes[str(why)] += len(frame.commands) if counts else 0
             return
+        self.accounts[frame.number].learn(frame.commands, answer.results)
         if counts:
             self.tally.note(answer.results, monotonic() - due_s)
 

@@ -11,7 +11,11 @@ from vigil.v1 import trading_pb2_grpc
 
 
 class NotAnswered(Exception):
-    """A frame that was refused whole, or that nobody answered in time; the text is the reason's name."""
+    """A frame without results; the text says why. `refused` when it was refused whole, so that nothing of it happened."""
+
+    def __init__(self, why: str, *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
 
 
 class Door:
@@ -43,7 +47,7 @@ class Door:
         finally:
             del self.waiting[number]
         if reply.HasField("refused"):
-            raise NotAnswered(f"frame refused {reply.refused.reason_name}")
+            raise NotAnswered(f"frame refused {reply.refused.reason_name}", refused=True)
         result: pb.FrameResult = reply.result
         return result
 

@@ -5,7 +5,8 @@
 Every service is a process on a broker of our own (on the embedded log all are one process), the clients are another process that signs
 every frame; all of them share this machine. An order is one command that a machine decided: half are new orders, nearly half cancels, one
 in 25 of the new ones trades. The services run compiled (`make compiled`) unless --plain. `us` is processor time per order, which stays
-about the same when other work shares the machine; times do not. `others` is the share of the processors that such work took.
+about the same when other work shares the machine; times do not. `others` is the share of the processors that such work took,
+`done` the share of what was sent that was not refused: where the gateway sheds, the mix is no longer the one above.
 """
 
 import argparse
@@ -149,14 +150,15 @@ def figures_of(name: str, found: dict[str, Any]) -> dict[str, float]:
 
 def show_venue(name: str, found: dict[str, Any]) -> None:
     """Print what was measured at one venue."""
-    columns = ("load", "frame", "answered/s", "p50 ms", "p95 ms", "p99 ms", "us/order", "others")
+    columns = ("load", "frame", "answered/s", "p50 ms", "p95 ms", "p99 ms", "us/order", "done", "others")
     table = Table(*columns, title=f"{name}: end to end")
     loads = {load: report for load, report in found.items() if load != "overload"}
     for load, report in loads.items():
         latencies = [f"{report[f'{part}_ms']:.1f}" for part in ("p50", "p95", "p99")]
         total = f"{sum(report['cpu_us'].values()):.0f}"
         rate, others = f"{report['answered_per_s']:,.0f}", f"{report['others']:.0%}"
-        table.add_row(load, str(report["frame"]), rate, *latencies, total, others)
+        done = f"{report['done'] / max(1, report['sent']):.0%}"
+        table.add_row(load, str(report["frame"]), rate, *latencies, total, done, others)
     console.print(table)
     services = list(found["max"]["cpu_us"])
     table = Table("load", *services, title=f"{name}: processor time per order, us")

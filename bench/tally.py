@@ -60,6 +60,7 @@ class Tally:
             "answered_per_s": self.answered / (self.to_s - self.from_s),
             "sent": self.sent,
             "answered": self.answered,
+            "done": self.outcomes["done"],
             "in_time": sum(count for latency, count in self.latencies if latency <= IN_TIME_MS),
             "mean_ms": sum(latency * count for latency, count in self.latencies) / answered,
             **{f"p{per_mille // 10}_ms": self.percentile(per_mille) for per_mille in (500, 950, 990)},
