@@ -1,14 +1,12 @@
 """What this gateway passes on when there is more than the venue can take: new orders wait outside first, cancels never; a shield.
 
-Little's law: what is open divided by what is answered per second is how long an answer takes. A burst is taken in any case; once even
-the quickest answers of a while have stood in a queue, a machine gets as many open commands as it answers in `open_s`. Beyond it new
-orders are refused, further beyond replaces and quotes, and all else (cancels, orders that only reduce, deposits, keys) only where memory
-would end.
+Each machine has a room of open commands. While answers come quickly and the room is nearly full, it grows. Once they stand in a queue, it
+is what the machine answers in `open_s`: by Little's law nobody waits longer then. Beyond it new orders are refused, further beyond
+replaces and quotes, and all else (cancels, orders that only reduce, deposits, keys) only where memory would end.
 """
 
 from collections.abc import Callable
 from enum import IntEnum
-from math import inf
 from time import monotonic
 
 import grpc
@@ -19,13 +17,15 @@ from services.gateway.limits import GatewaySettings
 from services.gateway.results import Owner
 from vigil.v1 import trading_pb2 as pb
 
-SPAN_S = 0.5
-SHARES = (1, 2, 8, 8)
-"""Of a machine's room, by worth; for what goes last, of `open_min`."""
+SPAN_S = 0.25
+GROWTH, NEARLY_FULL = 1.5, 0.75
+SHARES = (1, 2, 1, 1)
+"""Of a machine's room, by worth; for what goes last, of `open_max`."""
 LATE_SHARE = 0.25
 """For new orders, while this process itself is late."""
 WORDS = ("new orders", "orders, replaces and quotes", "all commands", "all commands")
 PER_MILLE = 1_000
+WAIT_S_MIN = 0.1
 
 
 class Worth(IntEnum):
@@ -57,22 +57,48 @@ def cost_of(kind: str | None, command: pb.Command) -> int:
 
 
 class Flow:
-    """Open commands of one machine, and how many it answers per second."""
+    """Open commands of one machine, how many it answers per second, and how many it may have."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, settings: GatewaySettings, now: float) -> None:
+        self.settings = settings
         self.open = 0
+        self.peak = 0
         self.answered = 0
-        self.quickest_s = inf
-        self.since = now
+        self.since = self.busy_since = self.newest = now
         self.per_s = 0.0
-        self.is_queued = False
+        self.room = float(settings.open_min)
 
-    def roll(self, now: float, standing_s: float) -> None:
-        """Count anew each span; nothing answered in it means that nobody waits, or that all do."""
+    def opened(self, weight: int, now: float) -> None:
+        """Note what was passed on."""
+        if not self.open:
+            self.busy_since = now
+        self.open += weight
+        self.peak = max(self.peak, self.open)
+
+    def closed(self, weight: int, begun: float | None) -> None:
+        """Note what was answered that began then, or was given up (None)."""
+        self.open -= weight
+        if begun is not None:
+            self.answered += weight
+            self.newest = max(self.newest, begun)
+
+    def is_queued(self, now: float) -> bool:
+        """Whether what is answered now began long ago; before the first answer, whether it is overdue."""
+        return self.open > 0 and now - max(self.newest, self.busy_since) >= self.settings.standing_s
+
+    def roll(self, now: float) -> None:
+        """Judge each span: shorten a queue, or widen what was nearly full."""
         span = now - self.since
-        if span >= SPAN_S:
-            self.is_queued = self.open > 0 and self.quickest_s >= standing_s
-            self.per_s, self.answered, self.quickest_s, self.since = self.answered / span, 0, inf, now
+        if span < SPAN_S:
+            return
+        self.per_s = self.answered / span
+        if self.is_queued(now):
+            self.room = max(self.settings.open_queued_min, self.per_s * self.settings.open_s)
+        elif self.peak >= NEARLY_FULL * self.room:
+            self.room = min(GROWTH * self.room, self.settings.open_max)
+        else:
+            self.room = max(self.room, self.settings.open_min)
+        self.answered, self.peak, self.since = 0, self.open, now
 
 
 class Admission:
@@ -89,7 +115,7 @@ class Admission:
         """Flow to a machine."""
         flow = self.flows.get(owner)
         if flow is None:
-            flow = self.flows[owner] = Flow(self.clock())
+            flow = self.flows[owner] = Flow(self.settings, self.clock())
         return flow
 
     def is_pressed(self) -> bool:
@@ -102,31 +128,21 @@ class Admission:
 
     def opened(self, owner: Owner, weight: int) -> None:
         """Note what was passed on."""
-        self.flow(owner).open += weight
+        self.flow(owner).opened(weight, self.clock())
 
-    def closed(self, owner: Owner, weight: int, took_s: float | None) -> None:
-        """Note what was answered after a time, or given up (None)."""
-        flow = self.flow(owner)
-        flow.open -= weight
-        if took_s is not None:
-            flow.answered += weight
-            flow.quickest_s = min(flow.quickest_s, took_s)
-
-    def room(self, owner: Owner) -> float:
-        """Open commands that a machine may have."""
-        flow = self.flow(owner)
-        flow.roll(self.clock(), self.settings.standing_s)
-        sustained = flow.per_s * self.settings.open_s
-        return max(self.settings.open_queued_min if flow.is_queued else self.settings.open_min, sustained)
+    def closed(self, owner: Owner, weight: int, begun: float | None) -> None:
+        """Note what was answered that began then, or was given up (None)."""
+        self.flow(owner).closed(weight, begun)
 
     def refusal(self, owner: Owner, worth: Worth) -> Refused | None:
         """Say why a command may not go to its machine now, with a hint when to come back; None when it may."""
         flow = self.flow(owner)
-        room = self.room(owner) if worth <= Worth.CHANGE else self.settings.open_min
+        flow.roll(self.clock())
+        room = flow.room if worth <= Worth.CHANGE else self.settings.open_max
         share = LATE_SHARE if worth is Worth.NEW and self.is_late() else SHARES[worth]
         if flow.open < room * share:
             return None
         self.shed[worth] += 1
-        wait_ms = int(PER_MILLE * max(SPAN_S, flow.open / max(1.0, flow.per_s)))
+        wait_ms = int(PER_MILLE * max(WAIT_S_MIN, flow.open / max(1.0, flow.per_s)))
         text = f"{flow.open} commands are under way; {WORDS[worth]} are refused meanwhile; retry in {wait_ms} ms"
         return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, Reason.SYSTEM_LAGGING, wait_ms)

@@ -44,10 +44,11 @@ class GatewaySettings:
     start_s_max: float = 60.0
     stop_s_max: float = 2.0
     """For appends under way."""
-    open_min: int = 4_000
-    """Commands that may be under way to a machine that answers quickly, or what it answers in `open_s` if that is more."""
-    open_queued_min: int = 1_000
-    """The same, while no answer comes sooner than after `standing_s`."""
+    open_min: int = 2_000
+    """Commands that may be under way to a machine at first, and whenever answers come quickly."""
+    open_max: int = 32_000
+    open_queued_min: int = 500
+    """The same, while what is answered has stood in a queue for `standing_s`; or what is answered in `open_s` if that is more."""
     open_s: float = 0.4
     standing_s: float = 0.25
     loop_late_s_max: float = 0.1
@@ -60,7 +61,6 @@ class GatewaySettings:
     batch_records: int = 200
     """Records per stream message."""
     streams_max: int = 1_000
-    streams_per_peer: int = 200
 
 
 @dataclass(slots=True)

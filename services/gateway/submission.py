@@ -94,9 +94,9 @@ class Submitter:
         del self.work[submission]
         if submission.left:
             self.results.give_up(submission)
-        took_s = None if submission.left else monotonic() - submission.begun
+        begun = None if submission.left else submission.begun
         for owner, weight in submission.weights.items():
-            self.admission.closed(owner, weight, took_s)
+            self.admission.closed(owner, weight, begun)
 
     async def run(self) -> None:
         """Look at deadlines and at what must be asked, for ever; measure how late this loop runs."""

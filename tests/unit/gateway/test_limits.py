@@ -86,52 +86,58 @@ def shed(admission: Admission) -> list[Worth]:
     return [worth for worth in Worth if admission.refusal(RISK, worth) is not None]
 
 
+SMALL = GatewaySettings(open_min=100, open_max=1_000, open_queued_min=50, open_s=0.5, standing_s=0.25)
+
+
 def test_new_orders_go_first_and_cancels_last() -> None:
-    admission = Admission(GatewaySettings(open_min=100), Seconds())
-    steps = [(99, []), (1, [Worth.NEW]), (100, [Worth.NEW, Worth.CHANGE]), (599, [Worth.NEW, Worth.CHANGE])]
+    admission = Admission(SMALL, Seconds())
+    steps = [(99, []), (1, [Worth.NEW]), (100, [Worth.NEW, Worth.CHANGE]), (799, [Worth.NEW, Worth.CHANGE])]
     for opened, expected in steps:
         admission.opened(RISK, opened)
         assert shed(admission) == expected
     admission.opened(RISK, 1)
     assert shed(admission) == list(Worth)
-    admission.closed(RISK, 800, 0.1)
+    admission.closed(RISK, 1_000, 0.0)
     assert shed(admission) == []
 
 
-def test_a_machine_that_answers_much_may_have_much_open() -> None:
+def test_who_answers_quickly_may_have_more() -> None:
     clock = Seconds()
-    admission = Admission(GatewaySettings(open_min=100, open_s=0.5), clock)
-    admission.opened(RISK, 1_000)
-    admission.closed(RISK, 1_000, 0.1)
-    clock.now = 1.0
-    admission.opened(RISK, 499)
+    admission = Admission(SMALL, clock)
+    for open_, room in ((75, 150), (120, 225), (100, 225)):
+        admission.opened(RISK, open_)
+        admission.closed(RISK, open_, clock.now)
+        clock.now += 0.25
+        assert shed(admission) == []
+        assert admission.flow(RISK).room == room
+
+
+def test_a_queue_that_stands_is_made_shorter_and_nobody_waits_longer_than_said() -> None:
+    clock = Seconds()
+    admission = Admission(SMALL, clock)
+    admission.opened(RISK, 99)
+    clock.now = 0.5
+    admission.closed(RISK, 75, 0.1)
     assert shed(admission) == []
-    admission.opened(RISK, 1)
-    assert shed(admission) == [Worth.NEW]
+    assert admission.flow(RISK).room == 0.5 * 75 / 0.5
+    admission.opened(RISK, 51)
     refused = admission.refusal(RISK, Worth.NEW)
     assert refused is not None
     assert "retry in 500 ms" in refused.text
+    admission.closed(RISK, 75, 0.49)
+    clock.now = 0.8
+    assert shed(admission) == []
+    assert admission.flow(RISK).room == 112.5
+    clock.now = 1.1
+    admission.closed(RISK, 0, 1.0)
+    assert shed(admission) == []
+    assert admission.flow(RISK).room == 112.5
 
 
 def test_a_loop_that_runs_late_takes_fewer_new_orders() -> None:
-    admission = Admission(GatewaySettings(open_min=100), Seconds())
+    admission = Admission(SMALL, Seconds())
     admission.loop_late_s = 0.2
     admission.opened(RISK, 24)
     assert shed(admission) == []
     admission.opened(RISK, 1)
     assert shed(admission) == [Worth.NEW]
-
-
-def test_a_queue_that_stands_is_made_shorter_and_a_short_one_lets_bursts_in_again() -> None:
-    clock = Seconds()
-    settings = GatewaySettings(open_min=1_000, open_queued_min=50, open_s=0.5, standing_s=0.25)
-    admission = Admission(settings, clock)
-    admission.opened(RISK, 900)
-    admission.closed(RISK, 100, 0.4)
-    assert shed(admission) == []
-    clock.now = 0.5
-    assert shed(admission) == [Worth.NEW, Worth.CHANGE]
-    admission.closed(RISK, 690, 0.6)
-    admission.closed(RISK, 10, 0.01)
-    clock.now = 1.0
-    assert shed(admission) == []
