@@ -102,7 +102,7 @@ class Flow:
 
 
 class Admission:
-    """Decides by worth; `loop_late_s` is how late this process's own loop runs."""
+    """Decides by worth; `loop_late_s` is how late this process's own loop runs, `shed` counts commands that were not taken."""
 
     def __init__(self, settings: GatewaySettings, clock: Callable[[], float] = monotonic) -> None:
         self.settings = settings
@@ -142,7 +142,6 @@ class Admission:
         share = LATE_SHARE if worth is Worth.NEW and self.is_late() else SHARES[worth]
         if flow.open < room * share:
             return None
-        self.shed[worth] += 1
         wait_ms = int(PER_MILLE * max(WAIT_S_MIN, flow.open / max(1.0, flow.per_s)))
         text = f"{flow.open} commands are under way; {WORDS[worth]} are refused meanwhile; retry in {wait_ms} ms"
         return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, Reason.SYSTEM_LAGGING, wait_ms)

@@ -85,6 +85,7 @@ class Intake:
             and frame.commands
             and all(worth_of(one.WhichOneof("request"), one) is Worth.NEW for one in frame.commands)
         ):
+            self.submitter.admission.shed[Worth.NEW] += len(frame.commands)
             raise no
 
     def message(self, frame: VerifiedFrame, index: int, kind: str | None) -> m.Message:
@@ -109,6 +110,8 @@ class Intake:
         for kind, command, worth in zip(kinds, frame.commands, worths, strict=True):
             costs[worth] += cost_of(kind, command)
         shut = {worth: no for worth in costs if (no := self.submitter.admission.refusal(risk, worth)) is not None}
+        for worth in shut:
+            self.submitter.admission.shed[worth] += costs[worth]
         for rate, is_cancel in ((self.orders, False), (self.cancels, True)):
             open_ = [worth for worth in costs if (worth is Worth.CANCEL) == is_cancel and worth not in shut]
             no = rate.refusal(frame.account, sum(costs[worth] for worth in open_))

@@ -151,6 +151,40 @@ async def test_orders_go_when_the_gateway_that_guards_them_dies(
     talk.call.cancel()
 
 
+async def test_under_load_cancels_pass_where_new_orders_do_not(exchange: Exchange, new_client: NewClient) -> None:
+    gateway = await exchange.gateway(GatewaySettings(open_min=8, open_queued_min=8, loop_late_s_max=60))
+    await rich_client(new_client, 1)
+    client = new_client(1, gateway.address)
+    placed = await client.buy(SYMBOL, size="0.1", price="7899", client_id=99)
+    risk: Any = exchange.hosts["risk"][0]
+    turn, reached, gate = risk.turn, asyncio.Event(), asyncio.Event()
+
+    async def held() -> None:
+        reached.set()
+        await gate.wait()
+        await turn()
+
+    risk.turn = held
+    await reached.wait()
+    talk = Talk(client)
+    taken = [await talk.send(*(bid("7900", 4 * number + place + 1) for place in range(4))) for number in range(2)]
+    shed = [await talk.send(bid("7900", 20 + number)) for number in range(5)]
+    cancelled = await talk.send(cancel_command(SYMBOL, order_id=placed.order_id))
+    mixed = await talk.send(bid("7900", 30), cancel_command(SYMBOL, client_id=1))
+    refused = await talk.replies(len(shed))
+    assert set(refused) == set(shed)
+    assert {reply.refused.reason_name for reply in refused.values()} == {"SYSTEM_LAGGING"}
+    assert all("retry in" in reply.refused.text for reply in refused.values())
+    gate.set()
+    answered = await talk.replies(4)
+    assert set(answered) == {*taken, cancelled, mixed}
+    done = common_pb2.COMMAND_OUTCOME_DONE
+    assert [result.outcome for result in answered[cancelled].result.results] == [done]
+    first, second = answered[mixed].result.results
+    assert (first.reason_name, first.recorded, second.outcome) == ("SYSTEM_LAGGING", False, done)
+    talk.call.cancel()
+
+
 async def test_a_client_that_reads_nothing_is_read_no_further(exchange: Exchange, new_client: NewClient) -> None:
     gateway: Gateway = await exchange.gateway(GatewaySettings(frames_max=4))
     await rich_client(new_client, 1)
