@@ -6,23 +6,36 @@
         placed = await vigil.buy("BTC_USDC_PERP", size="0.01", price="8000")
         await vigil.cancel("BTC_USDC_PERP", order_id=placed.order_id)
 
-What failed is either a DefiniteReject (nothing happened and nothing will) or OutcomeUnknown (ask again with its ticket).
+Over `begin_stream(lease_ms)` many frames are under way at once, and orders are cancelled when the client is gone. `follow_book`, `follow_trades`
+and `follow_account` go on after every loss. What failed is either a DefiniteReject (nothing happened and nothing will) or OutcomeUnknown (ask again
+with its ticket). The `vigil` command is in `cli`, the client of operators in `admin`, feeds straight from Kafka in `kafka_feed`.
 """
 
-from services.client.errors import ClientError, DefiniteReject, OutcomeUnknown, StreamEnded, Unreachable
-from services.client.submission import Outcome, Result, Ticket
+from services.client.connection import Tls
+from services.client.errors import (
+    ClientError,
+    DefiniteReject,
+    NotRemembered,
+    OutcomeUnknown,
+    StreamEnded,
+    Unreachable,
+)
+from services.client.submission import Outcome, Pace, Result, Ticket
 from services.client.vigil import Vigil
 from services.core.keys import SigningKey
 
 __all__ = [
     "ClientError",
     "DefiniteReject",
+    "NotRemembered",
     "Outcome",
     "OutcomeUnknown",
+    "Pace",
     "Result",
     "SigningKey",
     "StreamEnded",
     "Ticket",
+    "Tls",
     "Unreachable",
     "Vigil",
 ]
