@@ -6,9 +6,10 @@
         placed = await vigil.buy("BTC_USDC_PERP", size="0.01", price="8000")
         await vigil.cancel("BTC_USDC_PERP", order_id=placed.order_id)
 
-Over `begin_stream(lease_ms)` many frames are under way at once, and orders are cancelled when the client is gone. `follow_book`, `follow_trades`
-and `follow_account` go on after every loss. What failed is either a DefiniteReject (nothing happened and nothing will) or OutcomeUnknown (ask again
-with its ticket). The `vigil` command is in `cli`, the client of operators in `admin`, feeds straight from Kafka in `kafka_feed`.
+Over `begin_stream(lease_ms)` many frames are under way at once, and orders are cancelled when the client is gone. `follow_book`,
+`follow_trades` and `follow_account` go on after every loss. What failed is either a DefiniteReject (nothing happened and nothing will)
+or OutcomeUnknown (ask again with its ticket). The `vigil` command is in `cli`, the operators' client in `admin`, feeds straight from
+Kafka in `kafka_feed`.
 """
 
 from services.client.connection import Tls

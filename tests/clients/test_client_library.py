@@ -5,18 +5,26 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from services.client import DefiniteReject, Outcome, SigningKey, Vigil
+from services.client import DefiniteReject, Outcome, SigningKey, Tls, Unreachable, Vigil
 from services.client.admin import Admin
 from services.client.commands import BUY, SELL, cancel_all_command, order_command, quote, replace_command
 from services.client.mirror import AccountMirror
 from services.client.submission import Pace
 from services.client.views import AccountView, BookView
 from services.core.rpc import RpcSettings
+from services.core.rpc import Tls as ServerTls
 from services.gateway.gateway import Gateway
 from services.gateway.limits import GatewaySettings
 from services.local.development import admin_key
@@ -287,3 +295,48 @@ async def test_admins_change_what_is_traded(exchange: Exchange) -> None:
                 await asyncio.sleep(0.02)
         with pytest.raises(DefiniteReject, match="MARKET"):
             await client.buy(SYMBOL, size="0.1", price="7900")
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Chain and key of a server called `venue.test`, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "venue.test")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("venue.test")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain, secret = folder / "chain.pem", folder / "key.pem"
+    chain.write_bytes(built.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return chain, secret
+
+
+async def test_tls_speaks_only_to_who_shows_the_right_certificate(exchange: Exchange, tmp_path: Path) -> None:
+    chain, secret = certificate(tmp_path)
+    gateway = await exchange.gateway(CALM)
+    secured = Gateway(
+        exchange.home,
+        gateway.queries,
+        replace(CALM, rpc=RpcSettings(tls=ServerTls(chain.read_bytes(), secret.read_bytes()))),
+    )
+    await secured.start()
+    pace = Pace(timeout_s=2, retries=())
+    trusting, misled = Tls(chain, "venue.test"), Tls(chain, "another.test")
+    key = SigningKey(bytes([5] * 32))
+    async with Vigil(secured.address, key, tls=trusting, pace=pace) as client:
+        await funded(client)
+        async with client.session():
+            assert (await client.buy(SYMBOL, size="0.1", price="7900")).outcome is Outcome.DONE
+    for wrong in (misled, None):
+        async with Vigil(secured.address, key, tls=wrong, pace=pace) as client:
+            with pytest.raises(Unreachable):
+                await client.now_ms()
+    await secured.stop()
