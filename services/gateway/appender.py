@@ -18,8 +18,8 @@ from services.gateway.results import Owner
 
 log = structlog.get_logger(__name__)
 
-RECORDS_MAX = 2_000
-"""Per append: a batch of them stays well below the megabyte that a log takes in one piece."""
+BYTES_MAX = 500_000
+"""Per append, a frame more or less: well below the megabyte that a log takes in one piece."""
 
 
 class InboxQueue:
@@ -43,11 +43,15 @@ class InboxQueue:
     def take(self) -> list[bytes]:
         """Records of the next append, in order."""
         taken: list[bytes] = []
-        while self.urgent and len(taken) < RECORDS_MAX:
-            taken += self.urgent.popleft()
-        while self.patient and len(taken) < RECORDS_MAX:
+        size = 0
+        while self.urgent and size < BYTES_MAX:
+            values = self.urgent.popleft()
+            taken += values
+            size += sum(map(len, values))
+        while self.patient and size < BYTES_MAX:
             account, values = self.patient.popleft()
             taken += values
+            size += sum(map(len, values))
             self.accounts[account] -= 1
             if not self.accounts[account]:
                 del self.accounts[account]

@@ -53,7 +53,7 @@ class Intake:
         window = (frame.timestamp_ms, frame.window_ms)
         submission = self.submitter.begin(frame.account, frame.ids, window, deadline, kinds, self.units_of(commands))
         passed: dict[Owner, list[m.Message]] = {}
-        clear: dict[int, None] = {}
+        clear: dict[tuple[int, Worth], None] = {}
         for index, kind in enumerate(kinds):
             worth = worths[index]
             try:
@@ -61,7 +61,7 @@ class Intake:
                     raise shut[worth]
                 message = self.message(frame, index, kind)
                 if worth <= Worth.CHANGE:
-                    self.check_way(message, risk, clear)
+                    self.check_way(message, risk, worth, clear)
             except (CommandRefused, Refused) as no:
                 submission.refuse(index, no.reason, no.limit, no.text)
                 continue
@@ -97,12 +97,16 @@ class Intake:
             raise CommandRefused(Reason.UNAUTHORIZED, 0, text)
         return translate(command, frame.header(index), frame.key.key, self.listings)
 
-    def check_way(self, message: m.Message, risk: Owner, clear: dict[int, None]) -> None:
-        """Refuse an order when a machine on its way is behind; `clear` are the markets looked at already. Raises CommandRefused."""
+    def check_way(self, message: m.Message, risk: Owner, worth: Worth, clear: dict[tuple[int, Worth], None]) -> None:
+        """Refuse an order when a machine on its way is behind, a replace when it is far behind; raises CommandRefused.
+
+        `clear` is what was looked at already.
+        """
         number: int = message.market  # type: ignore[attr-defined]
-        if number not in clear:
-            self.lag.check(risk, ("matching", self.listings.markets[number].matching_partition))
-            clear[number] = None
+        if (number, worth) not in clear:
+            way = (risk, ("matching", self.listings.markets[number].matching_partition))
+            self.lag.check(*way, patience=1 + worth)
+            clear[number, worth] = None
 
     def shut(self, frame: VerifiedFrame, kinds: Kinds, worths: Sequence[Worth], risk: Owner) -> Shut:
         """What load or rate refuse of a frame; raises Refused when that is all of it."""

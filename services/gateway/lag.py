@@ -57,12 +57,12 @@ class LagWatch:
             return Lag(answers=False)
         return Lag(max(0, end - status.position), max(0, now_ms - status.now_ms))
 
-    def check(self, *names: MachineName) -> None:
-        """Refuse a command whose way leads through a machine that is behind; raises CommandRefused."""
+    def check(self, *names: MachineName, patience: int = 1) -> None:
+        """Refuse a command whose way leads through a machine that is behind, `patience` times the limit; raises CommandRefused."""
         for service, partition in names:
             lag = self.lags.get((service, partition), Lag(answers=False))
             if not lag.answers:
                 text = f"{service}/{partition} does not answer; only cancels and payments are taken until it does"
                 raise CommandRefused(Reason.SYSTEM_LAGGING, 0, text)
-            if lag.records > self.settings.lag_records_max or lag.ms > self.settings.lag_ms_max:
+            if lag.records > patience * self.settings.lag_records_max or lag.ms > patience * self.settings.lag_ms_max:
                 raise CommandRefused(Reason.SYSTEM_LAGGING, lag.ms, TEXT[Reason.SYSTEM_LAGGING].format(limit=lag.ms))

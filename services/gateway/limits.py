@@ -52,7 +52,7 @@ class GatewaySettings:
     open_s: float = 0.4
     standing_s: float = 0.25
     loop_late_s_max: float = 0.1
-    frames_max: int = 256
+    frames_max: int = 64
     """Frames of a Trade stream in work; no more are read meanwhile."""
     queue_records: int = 10_000
     """Records that wait for a stream's reader before it is disconnected, or its book is merged."""
