@@ -1,11 +1,27 @@
 """Orders that add risk are cancelled while the account could still bear their fills: the step before liquidation (M-4, M-5, M-12)."""
 
+from services.core.contracts import notional
 from services.core.fixed import Amount, AssetId, Price
 from services.core.markets import Market
 from services.core.messages import CancelRequested, MarginCalled, Message, Side
 from services.core.reasons import Reason
 from services.risk import margin
-from services.risk.state import Exposure, Health, OpenOrder, State, Subaccount, settled_in
+from services.risk.state import Exposure, Health, OpenOrder, State, Subaccount, hold_at, settled_in
+
+
+def margin_at_most(state: State, subaccount: Subaccount, asset: AssetId, now: Health) -> Amount:
+    """Never less than margin_after_fills, without a look at single orders: initial margin, holds, and what marks have moved since.
+
+    An order loses to the mark of now at most what it holds and what the mark has moved against it since it was held.
+    """
+    needed = now.initial + now.holds
+    for market, exposure in settled_in(state, subaccount, asset):
+        if not market.is_spot:
+            mark_price = state.marks[market.id].price
+            fallen = max(0, exposure.buy_mark_held - mark_price) if exposure.buys else 0
+            risen = max(0, mark_price - exposure.sell_mark_held) if exposure.sells else 0
+            needed += notional(market, exposure.buys, fallen) + notional(market, exposure.sells, risen)
+    return needed
 
 
 def margin_after_fills(state: State, subaccount: Subaccount, asset: AssetId) -> Amount:
@@ -31,18 +47,30 @@ def margin_after_fills(state: State, subaccount: Subaccount, asset: AssetId) -> 
 
 def side_after_fills(market: Market, exposure: Exposure, side: int, mark_price: Price) -> Amount:
     """Maintenance margin of the position after every order of a side, with their fees and losses; 0 without such orders."""
-    adding = [order for order in exposure.orders.values() if order.side == side and order.adds()]
+    ours = [order for order in exposure.orders.values() if order.side == side]
+    narrow_marks(exposure, side, [order.mark_price_held for order in ours])
+    adding = [order for order in ours if order.adds()]
     if not adding:
         return 0
-    paid = sum(margin.order_hold(market, side, order.price, order.adds(), mark_price) for order in adding)
+    paid = sum(hold_at(market, order, mark_price) for order in adding)
     after = exposure.size + side * sum(order.adds() for order in adding)
     return paid + (0 if market.is_spot else margin.maintenance_margin(market, after, mark_price))
+
+
+def narrow_marks(exposure: Exposure, side: int, held: list[Price]) -> None:
+    """Keep the marks held to those of the orders that are open."""
+    if side == Side.BUY:
+        exposure.buy_mark_held = max(held, default=0)
+    else:
+        exposure.sell_mark_held = min(held, default=0)
 
 
 def is_call_due(state: State, subaccount: Subaccount, asset: AssetId, now: Health) -> bool:
     """Whether the fills of its open orders would leave the subaccount below maintenance margin."""
     has_orders = any(exposure.buys or exposure.sells for exposure in subaccount.exposures.values())
-    return has_orders and now.equity < margin_after_fills(state, subaccount, asset)
+    if not has_orders or now.equity >= margin_at_most(state, subaccount, asset, now):
+        return False
+    return now.equity < margin_after_fills(state, subaccount, asset)
 
 
 def margin_call(state: State, subaccount: Subaccount, asset: AssetId, now: Health) -> list[Message]:

@@ -101,7 +101,8 @@ class OpenOrder:
 class Exposure:
     """Position of a subaccount in a market (M-2), with its open orders: `buys` and `sells` sum what may add, `reducing` counts the rest.
 
-    In a spot market there are only orders. `client_ids` and `order_ids` find an order's ref.
+    In a spot market there are only orders. `client_ids` and `order_ids` find an order's ref. `buy_mark_held` is at least the highest
+    mark at which an open buy was held, `sell_mark_held` at most the lowest of a sale; 0 while there is none.
     """
 
     market: MarketId
@@ -115,6 +116,15 @@ class Exposure:
     reducing: int = 0
     client_ids: dict[int, int] = field(default_factory=dict)
     order_ids: dict[OrderId, int] = field(default_factory=dict)
+    buy_mark_held: Price = 0
+    sell_mark_held: Price = 0
+
+    def note_mark(self, order: OpenOrder) -> None:
+        """Widen the marks held by those of an order."""
+        if order.side == Side.BUY:
+            self.buy_mark_held = max(self.buy_mark_held, order.mark_price_held)
+        else:
+            self.sell_mark_held = min(self.sell_mark_held or order.mark_price_held, order.mark_price_held)
 
 
 class Stage(IntEnum):
@@ -228,6 +238,7 @@ def add_order(subaccount: Subaccount, market: Market, order: OpenOrder) -> None:
     """Count a new order's hold and size."""
     exposure = exposure_of(subaccount, market.id)
     exposure.orders[order.ref] = order
+    exposure.note_mark(order)
     if order.client_id:
         exposure.client_ids[order.client_id] = order.ref
     count(subaccount, exposure, market, order, 1)
@@ -258,6 +269,7 @@ def begin_terms(subaccount: Subaccount, market: Market, order: OpenOrder, terms:
     count(subaccount, exposure, market, order, -1)
     order.pending.append(terms)
     order.mark_price_held = mark_price
+    exposure.note_mark(order)
     order.hold = hold_of(market, order)
     count(subaccount, exposure, market, order, 1)
 
@@ -302,13 +314,16 @@ def hold_asset(market: Market, side: int) -> AssetId:
 
 
 def hold_of(market: Market, order: OpenOrder) -> Amount:
-    """What an order needs of the balance, at the worst of its terms; the venue's own orders need nothing."""
-    if order.kind == OrderKind.LIQUIDATION:
-        return 0
-    hold = margin.order_hold(market, order.side, order.price, order.remaining, order.mark_price_held)
+    """What an order needs of the balance, at the mark of its admission; the venue's own orders need nothing."""
+    return 0 if order.kind == OrderKind.LIQUIDATION else hold_at(market, order, order.mark_price_held)
+
+
+def hold_at(market: Market, order: OpenOrder, mark_price: Price) -> Amount:
+    """What an order needs at a mark, at the worst of the terms that it has or may have soon."""
+    hold = margin.order_hold(market, order.side, order.price, order.remaining, mark_price)
     for terms in order.pending:
         size = max(0, terms.size - order.filled)
-        hold = max(hold, margin.order_hold(market, order.side, terms.price, size, order.mark_price_held))
+        hold = max(hold, margin.order_hold(market, order.side, terms.price, size, mark_price))
     return hold
 
 
@@ -392,6 +407,9 @@ def check_subaccount(state: State, subaccount: Subaccount) -> None:
         for order in orders:
             add_all(holds, {hold_asset(market, order.side): hold_of(market, order)})
             invariant(exposure.client_ids.get(order.client_id, order.ref) == order.ref, "a client id names one order")
+            low, high = exposure.sell_mark_held, exposure.buy_mark_held
+            held = order.mark_price_held <= high if order.side == Side.BUY else low <= order.mark_price_held
+            invariant(held, "marks held enclose those of the orders")
             invariant(0 <= order.remaining <= order.size, "an order never trades more than its size")
         for side, kept in ((Side.BUY, exposure.buys), (Side.SELL, exposure.sells)):
             invariant(kept == sum(order.adds() for order in orders if order.side == side), "order sums are recomputed")

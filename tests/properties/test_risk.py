@@ -12,6 +12,7 @@ from services.core.markets import Market
 from services.core.messages import OrderKind
 from services.risk.liquidation import is_liquidatable
 from services.risk.margin import order_hold
+from services.risk.margin_call import margin_after_fills, margin_at_most
 from services.risk.state import Health, OpenOrder, Subaccount, health
 from tests.builders import BTC, SPOT, USDC_UNIT, Exchange, only
 from tests.properties.histories import (
@@ -112,6 +113,20 @@ def test_nobody_opens_below_initial_margin(history: list[Action], seed: int) -> 
             assert who.subaccount not in admitted or now >= 0
             assert who.subaccount not in filled or now >= before[who] - filled.count(who.subaccount)
             before[who] = now
+
+    play(exchange, history, seed, look)
+
+
+@given(history=histories(), seed=seeds)
+def test_the_quick_look_at_open_orders_never_misses_what_the_exact_one_finds(history: list[Action], seed: int) -> None:
+    exchange = opened()
+
+    def look(_inbox: tuple[str, int]) -> None:
+        state = exchange.state("risk")
+        for subaccount in state.subaccounts.values():
+            now = health(state, subaccount, 1)
+            quick = margin_at_most(state, subaccount, 1, now)
+            assert quick >= margin_after_fills(state, subaccount, 1)
 
     play(exchange, history, seed, look)
 
