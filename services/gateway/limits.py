@@ -52,8 +52,10 @@ class GatewaySettings:
     open_s: float = 0.4
     standing_s: float = 0.25
     loop_late_s_max: float = 0.1
-    frames_max: int = 64
+    frames_max: int = 1_024
     """Frames of a Trade stream in work; no more are read meanwhile."""
+    frame_commands_max: int = 12_800
+    """The same for the commands in them."""
     queue_records: int = 10_000
     """Records that wait for a stream's reader before it is disconnected, or its book is merged."""
     ring_records: int = 4_096

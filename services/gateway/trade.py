@@ -28,6 +28,7 @@ class TradeStream:
         self.gateway = gateway
         self.peer = peer
         self.work: dict[Submission, int] = {}
+        self.commands = 0
         self.ready: deque[pb.TradeReply] = deque()
         self.finished: deque[Submission] = deque()
         self.changed = asyncio.Event()
@@ -54,12 +55,17 @@ class TradeStream:
         """Requests that were read and not answered."""
         return len(self.work) + len(self.ready)
 
+    def is_full(self) -> bool:
+        """Whether no more may be read."""
+        settings = self.gateway.settings
+        return self.in_work() >= settings.frames_max or self.commands >= settings.frame_commands_max
+
     async def read(self, requests: AsyncIterator[pb.TradeRequest]) -> None:
         """Take requests as long as there is room."""
         try:
             async for request in requests:
                 self.take(request)
-                while self.in_work() >= self.gateway.settings.frames_max:
+                while self.is_full():
                     self.room.clear()
                     await self.room.wait()
         finally:
@@ -85,6 +91,7 @@ class TradeStream:
         deadline = monotonic() + self.gateway.settings.deadline_s
         submission = self.gateway.take_frame(request.frame, self.peer, deadline)
         self.work[submission] = request.request_id
+        self.commands += len(submission.ids)
         submission.done.add_done_callback(lambda _done: self.finish(submission))
 
     def take_session(self, request: pb.TradeRequest) -> pb.SessionBegun:
@@ -116,6 +123,7 @@ class TradeStream:
     def answer(self, submission: Submission) -> pb.TradeReply:
         """Results of a frame that is done."""
         reply = pb.TradeReply(request_id=self.work.pop(submission))
+        self.commands -= len(submission.ids)
         self.gateway.submitter.answer(submission, reply.result)
         return reply
 
