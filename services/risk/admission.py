@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
-from services.core.fixed import Amount, Price, Size
+from services.core.fixed import Amount, AssetId, Price, Size
 from services.core.markets import Market
 from services.core.messages import Side
 from services.core.reasons import Reason, Refusal
 from services.risk import margin
-from services.risk.state import Exposure, Health, State, Subaccount, health, hold_asset
+from services.risk.margin_call import margin_at_most
+from services.risk.state import Exposure, Health, State, Subaccount, health, hold_asset, hold_at, settled_in
 
 
 class Change(NamedTuple):
@@ -50,6 +51,7 @@ def check_spot(state: State, subaccount: Subaccount, market: Market, change: Cha
     if change.buy_hold > 0:
         now = health(state, subaccount, market.settlement_asset)
         missing = now.initial + now.holds + change.buy_hold - now.equity
+        missing += lost_since_held(state, subaccount, market.settlement_asset, now, missing)
         if missing > 0:
             return Refusal(Reason.INSUFFICIENT_MARGIN, missing)
     for side, hold in ((Side.BUY, change.buy_hold), (Side.SELL, change.sell_hold)):
@@ -84,9 +86,26 @@ def check_perpetual(
         + margin.initial_margin(market, after, mark_price)
     )
     missing = initial + now.holds + change.buy_hold + change.sell_hold - now.equity
+    missing += lost_since_held(state, subaccount, market.settlement_asset, now, missing)
     if missing <= 0 or (not adds_risk and lowers_risk(market, exposure, change, now, mark_price)):
         return None
     return Refusal(Reason.INSUFFICIENT_MARGIN, missing)
+
+
+def lost_since_held(state: State, subaccount: Subaccount, asset: AssetId, now: Health, missing: Amount) -> Amount:
+    """What resting orders would lose to the marks of now beyond what they hold, for they may fill the next moment (M-4).
+
+    Looks at single orders only where the most that marks can have moved against them decides.
+    """
+    most = margin_at_most(state, subaccount, asset, now) - now.initial - now.holds
+    if missing > 0 or missing + most <= 0:
+        return 0
+    return sum(
+        max(0, hold_at(market, order, state.marks[market.id].price) - order.hold)
+        for market, exposure in settled_in(state, subaccount, asset)
+        if not market.is_spot
+        for order in exposure.orders.values()
+    )
 
 
 def lowers_risk(market: Market, exposure: Exposure, change: Change, now: Health, mark_price: Price) -> bool:

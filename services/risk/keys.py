@@ -24,23 +24,21 @@ KEYS_MAX = 32
 
 
 def check_signer(account: Account | None, signer: int, scope: Scope, now_ms: Milliseconds) -> Refusal | None:
-    """Refuse a key that is not the account's, may act no more, or may not do this."""
-    refusal = check_alive(account, signer, now_ms)
-    if refusal is None and account is not None and not account.keys[signer].scopes & scope:
+    """Refuse a key that is not the account's, may not do this, or may act no more."""
+    key = None if account is None else account.keys.get(signer)
+    if key is not None and not key.scopes & scope:
         return Refusal(Reason.UNAUTHORIZED)
-    return refusal
+    return check_alive(account, signer, now_ms)
 
 
 def check_alive(account: Account | None, signer: int, now_ms: Milliseconds) -> Refusal | None:
-    """Refuse a key that is not the account's, was revoked, or whose time is over; at `expires_ms` itself it is."""
+    """Refuse a key that is not the account's, whose time is over (at `expires_ms` itself it is), or that was revoked."""
     key = None if account is None else account.keys.get(signer)
     if key is None:
         return Refusal(Reason.UNKNOWN_KEY)
-    if key.revoked:
-        return Refusal(Reason.KEY_REVOKED)
     if key.expires_ms and key.expires_ms <= now_ms:
         return Refusal(Reason.KEY_EXPIRED, key.expires_ms)
-    return None
+    return Refusal(Reason.KEY_REVOKED) if key.revoked else None
 
 
 def process_add(state: State, add: AddKey) -> list[Message]:

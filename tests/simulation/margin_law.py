@@ -1,7 +1,7 @@
 """The law of M-4: nobody goes below initial margin by an own accepted order that adds risk, nor below maintenance by a later fill.
 
-Recomputed from balances, positions and what passes between risk and matching, in whole units, without risk's own sums. Marks are those
-that the shard has seen; the mark at which an order was admitted is remembered here.
+Recomputed from balances, positions and open orders, in whole units, without risk's own sums. Marks are those that the shard has seen:
+what rests since an older mark counts with its loss to the mark of now, for it may fill the next moment.
 """
 
 from collections.abc import Sequence
@@ -30,20 +30,19 @@ def worth(market: Market, size: int, price: int) -> int:
 
 @dataclass
 class Terms:
-    """What an order may be: its own price and size left, or those of a replace on its way; the mark at which it was admitted."""
+    """What an order may be: its own price and size left, or those of a replace on its way."""
 
     side: int
     price: int
     size: int
-    mark_price: int
 
-    def cost(self, market: Market) -> int:
+    def cost(self, market: Market, mark_price: int) -> int:
         """Fee and loss to the mark when it fills now; all that a spot purchase gives."""
         paid = worth(market, self.size, self.price)
         charged = part(paid, market.taker_fee)
         if market.is_spot:
             return paid + charged if self.side == m.Side.BUY else 0
-        return charged + worth(market, self.size, max(0, self.side * (self.price - self.mark_price)))
+        return charged + worth(market, self.size, max(0, self.side * (self.price - mark_price)))
 
 
 def spare(state: Any, subaccount: Any, fraction: str) -> int:
@@ -66,9 +65,8 @@ def band_of(state: Any, market: int) -> tuple[int, int]:
 
 @dataclass
 class Margins:
-    """Marks at which orders were admitted, and what a subaccount had to spare before the record that is judged."""
+    """Marks at which matching filled, and what a subaccount had to spare before the record that is judged."""
 
-    admitted_at: dict[tuple[int, int], int] = field(default_factory=dict)
     filled_at: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     """Matching's marks before and after the record of each fill, by (subaccount, trade id)."""
     bands: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -97,7 +95,7 @@ class Margins:
         self.calm = False
         if isinstance(message, m.PlaceOrder | m.ReplaceOrder | m.MassQuote):
             known = state.subaccounts.get(message.subaccount)
-            self.before_orders = 0 if known is None else self.after_orders(state, known)
+            self.before_orders = 0 if known is None else after_orders(state, known)
         if not isinstance(message, m.OrderFilled):
             return
         subaccount = state.subaccounts[message.subaccount]
@@ -128,40 +126,38 @@ class Margins:
 
         Who is below already may sell coins, which count nothing, for money.
         """
-        mark_price = state.marks[said.market].price
-        refs = [quote[0] for quote in said.quotes] if isinstance(said, m.QuotesAdmitted) else [said.ref]
-        for ref in refs:
-            self.admitted_at[said.subaccount, ref] = mark_price
         risky = any(quote[4] for quote in said.quotes) if isinstance(said, m.QuotesAdmitted) else said.adds_risk
         if risky:
             self.admissions += 1
-            left = self.after_orders(state, state.subaccounts[said.subaccount])
+            left = after_orders(state, state.subaccounts[said.subaccount])
             sells = state.markets[said.market].is_spot and left >= self.before_orders
             law(left >= 0 or sells, f"{said.subaccount} is below initial margin by {-left} after {said}")
 
-    def after_orders(self, state: Any, subaccount: Any) -> int:
-        """What is left over initial margin when in each market the worse side of the open orders fills."""
-        left = subaccount.idle.get(USDC.id, 0)
-        for exposure in subaccount.exposures.values():
-            market = state.markets[exposure.market]
-            mark_price = state.marks[market.id].price
-            value = worth(market, exposure.size, mark_price)
-            left += exposure.cash + (value if exposure.size > 0 else -value)
-            needs = [part(value, market.initial_margin_fraction)]
-            for side in (m.Side.BUY, m.Side.SELL):
-                terms = [one for order in exposure.orders.values() for one in self.terms_of(subaccount, order, side)]
-                filled = sum(one.size for one in terms) if not market.is_spot else 0
-                after = worth(market, exposure.size + side * filled, mark_price)
-                needs.append(part(after, market.initial_margin_fraction) + sum(one.cost(market) for one in terms))
-            left -= max(needs)
-        return int(left)
 
-    def terms_of(self, subaccount: Any, order: Any, side: int) -> list[Terms]:
-        """What an order that may add stands for: the newest terms on their way, else its own."""
-        if order.side != side or order.reduce_only:
-            return []
-        mark_price = self.admitted_at[subaccount.id, order.ref]
-        if not order.pending:
-            return [Terms(side, order.price, order.remaining, mark_price)]
-        newest = order.pending[-1]
-        return [Terms(side, newest.price, max(0, newest.size - order.filled), mark_price)]
+def after_orders(state: Any, subaccount: Any) -> int:
+    """What is left over initial margin when in each market the worse side of the open orders fills now."""
+    left: int = subaccount.idle.get(USDC.id, 0)
+    for exposure in subaccount.exposures.values():
+        market = state.markets[exposure.market]
+        mark_price = state.marks[market.id].price
+        value = worth(market, exposure.size, mark_price)
+        left += exposure.cash + (value if exposure.size > 0 else -value)
+        needs = [part(value, market.initial_margin_fraction)]
+        for side in (m.Side.BUY, m.Side.SELL):
+            terms = [
+                terms_of(order) for order in exposure.orders.values() if order.side == side and not order.reduce_only
+            ]
+            filled = sum(one.size for one in terms) if not market.is_spot else 0
+            after = worth(market, exposure.size + side * filled, mark_price)
+            costs = sum(one.cost(market, mark_price) for one in terms)
+            needs.append(part(after, market.initial_margin_fraction) + costs)
+        left -= max(needs)
+    return left
+
+
+def terms_of(order: Any) -> Terms:
+    """What an order that may add stands for: the newest terms on their way, else its own."""
+    if not order.pending:
+        return Terms(order.side, order.price, order.remaining)
+    newest = order.pending[-1]
+    return Terms(order.side, newest.price, max(0, newest.size - order.filled))

@@ -43,8 +43,14 @@ def keys_of(machine: Driven) -> dict[int, Key]:
 SIGNERS: list[tuple[str, Key | None, Scope, Refusal | None]] = [
     ("unknown", None, READ, Refusal(Reason.UNKNOWN_KEY)),
     ("all scopes, no end", Key(FIRST), WITHDRAW, None),
-    ("revoked comes before all else", Key(FIRST, READ, NOW - 1, revoked=True), TRADE, Refusal(Reason.KEY_REVOKED)),
-    ("expired comes before the scope", Key(FIRST, READ, NOW - 1), TRADE, Refusal(Reason.KEY_EXPIRED, NOW - 1)),
+    ("the scope comes before the end", Key(FIRST, READ, NOW - 1, revoked=True), TRADE, Refusal(Reason.UNAUTHORIZED)),
+    (
+        "the end comes before the revocation",
+        Key(FIRST, READ, NOW - 1, revoked=True),
+        READ,
+        Refusal(Reason.KEY_EXPIRED, NOW - 1),
+    ),
+    ("revoked", Key(FIRST, revoked=True), TRADE, Refusal(Reason.KEY_REVOKED)),
     ("at its end it is over", Key(FIRST, TRADE, NOW), TRADE, Refusal(Reason.KEY_EXPIRED, NOW)),
     ("before its end it is not", Key(FIRST, TRADE, NOW + 1), TRADE, None),
     ("a scope that it lacks", Key(FIRST, READ | TRADE), WITHDRAW, Refusal(Reason.UNAUTHORIZED)),
