@@ -3,7 +3,7 @@
 A shield, for the machines decide all of it again: rates, scopes, shape, and whether a machine on the way is too far behind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from google.protobuf.message import DecodeError
@@ -13,7 +13,7 @@ from services.core.reasons import Reason
 from services.core.rpc import Refused
 from services.gateway.admission import Worth, cost_of, worth_of
 from services.gateway.directory import missing_scope
-from services.gateway.explain import Units
+from services.gateway.explain import units_of
 from services.gateway.fields import CommandRefused
 from services.gateway.frames import VerifiedFrame
 from services.gateway.lag import LagWatch
@@ -51,7 +51,9 @@ class Intake:
         risk = self.submitter.risk_of(frame.account)
         shut = self.shut(frame, kinds, worths, risk)
         window = (frame.timestamp_ms, frame.window_ms)
-        submission = self.submitter.begin(frame.account, frame.ids, window, deadline, kinds, self.units_of(commands))
+        submission = self.submitter.begin(
+            frame.account, frame.ids, window, deadline, kinds, lambda index: units_of(commands[index], self.listings)
+        )
         passed: dict[Owner, list[m.Message]] = {}
         clear: dict[tuple[int, Worth], None] = {}
         for index, kind in enumerate(kinds):
@@ -124,16 +126,3 @@ class Intake:
         if len(shut) == len(costs):
             raise shut[min(shut)]
         return shut
-
-    def units_of(self, commands: Sequence[pb.Command]) -> Callable[[int], Units]:
-        """In what the limits of refused commands are, by index."""
-
-        def units(index: int) -> Units:
-            kind = commands[index].WhichOneof("request")
-            request = getattr(commands[index], kind or "open_account")
-            market = self.listings.market(getattr(request, "symbol", ""))
-            if market is not None:
-                return Units(market, self.listings.asset_by_id(market.settlement_asset))
-            return Units(asset=self.listings.asset(getattr(request, "asset", "")))
-
-        return units

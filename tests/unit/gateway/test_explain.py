@@ -2,9 +2,14 @@
 
 import pytest
 
+from services.core.messages import MarketState
 from services.core.reasons import Reason
-from services.gateway.explain import Units, explained
-from tests.unit.gateway.venue import ASSET, MARKET
+from services.gateway.explain import Units, explained, units_of
+from tests.unit.gateway.venue import ASSET, MARKET, SPOT, Listed
+from vigil.v1 import common_pb2
+from vigil.v1 import trading_pb2 as pb
+
+BID, ASK = common_pb2.SIDE_BID, common_pb2.SIDE_ASK
 
 UNITS = Units(MARKET, ASSET)
 ROWS = [
@@ -12,9 +17,51 @@ ROWS = [
     (Reason.INVALID_PRICE, 10, "tick 0.1"),
     (Reason.OUTSIDE_BAND, 840_000, "accepted is 8400"),
     (Reason.INSUFFICIENT_MARGIN, 150_000_000, "missing 1.5 USDC"),
+    (Reason.OPEN_INTEREST_LIMIT, 10_000_000, "may reach 100"),
+    (Reason.PREMIUM_TOO_LARGE, 840_000, "accepted is 8400"),
+    (Reason.BELOW_NOTIONAL_MIN, 1_000_000_000, "notional, 10 USDC"),
+    (Reason.MARKET_STATE, MarketState.HALTED, "in its state HALTED;"),
+    (Reason.MARKET_STATE, MarketState.CANCEL_ONLY, "in its state CANCEL_ONLY;"),
+    (Reason.MARKET_STATE, 99, "in its state 99;"),
+    (Reason.INVALID_ORDER, 100, "a quote keeps the side"),
     (Reason.TOO_MANY_ORDERS, 200, "at most 200 open"),
     (Reason.OUTSIDE_WINDOW, 5_000, "window of 5000 ms"),
 ]
+
+
+def order(symbol: str, side: common_pb2.Side.ValueType) -> pb.Command:
+    return pb.Command(place_order=pb.PlaceOrder(symbol=symbol, side=side))
+
+
+def quotes(*sides: common_pb2.Side.ValueType) -> pb.Command:
+    return pb.Command(mass_quote=pb.MassQuote(symbol=SPOT.symbol, quotes=[pb.Quote(side=side) for side in sides]))
+
+
+GIVEN = [
+    ("a purchase gives what the market settles in", order(SPOT.symbol, BID), "available 1.5 USDC"),
+    ("a spot sale gives the base", order(SPOT.symbol, ASK), "available 1.5 BTC"),
+    ("a perpetual is sold against margin", order(MARKET.symbol, ASK), "available 1.5 USDC"),
+    ("offers give the base", quotes(ASK, ASK), "available 1.5 BTC"),
+    ("bids do not", quotes(BID), "available 1.5 USDC"),
+    ("quotes of both sides do not say which was short", quotes(BID, ASK), "available 150000000 units"),
+    (
+        "nor does a replace",
+        pb.Command(replace_order=pb.ReplaceOrder(symbol=SPOT.symbol)),
+        "available 150000000 units",
+    ),
+    ("a withdrawal names its asset", pb.Command(withdraw=pb.Withdraw(asset="USDC")), "available 1.5 USDC"),
+]
+
+
+@pytest.mark.parametrize(("command", "text"), [row[1:] for row in GIVEN], ids=[row[0] for row in GIVEN])
+def test_what_is_missing_is_said_in_the_asset_that_is_given(command: pb.Command, text: str) -> None:
+    units = units_of(command, Listed())
+    assert explained(Reason.INSUFFICIENT_FUNDS, 150_000_000, units)[1].endswith(text)
+
+
+def test_margin_of_a_spot_market_is_in_what_it_settles_in() -> None:
+    said = explained(Reason.INSUFFICIENT_MARGIN, 150_000_000, units_of(order(SPOT.symbol, ASK), Listed()))[1]
+    assert said.endswith("missing 1.5 USDC")
 
 
 @pytest.mark.parametrize(("reason", "limit", "text"), ROWS)

@@ -11,6 +11,7 @@ MARKET: Market = msgspec.structs.replace(VENUE.markets[0], tick=10, lot=10, orde
 SPOT: Market = msgspec.structs.replace(
     next(market for market in VENUE.markets if market.kind == ContractKind.SPOT), price_figures=5, tick=1
 )
+BASE: Asset = next(asset for asset in VENUE.assets if asset.id == SPOT.base_asset)
 
 
 class Listed:
@@ -23,4 +24,4 @@ class Listed:
         return ASSET if symbol == ASSET.symbol else None
 
     def asset_by_id(self, asset: int) -> Asset | None:
-        return ASSET if asset == ASSET.id else None
+        return {ASSET.id: ASSET, BASE.id: BASE}.get(asset)
