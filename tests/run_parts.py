@@ -4,7 +4,8 @@
     make test ARGS="unit kafka"  some parts
 
 A part is `tools`, `lint`, `tidy` (tests/test_*.py) or a folder of tests/. With CI=true a skipped test fails
-its part: there, everything that the tests need has to be present.
+its part: there, everything that the tests need has to be present. The recorded market data is looked for in
+../shared/data, or in the folder that MARKET_DATA names.
 """
 
 import os
@@ -20,7 +21,18 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 BIN = Path(sys.executable).parent
 ALWAYS = ["tools", "lint", "tidy"]
-FOLDERS = ["unit", "vectors", "properties", "recorded", "simulation", "kafka", "containers", "clients", "fuzz", "browser"]
+FOLDERS = [
+    "unit",
+    "vectors",
+    "properties",
+    "recorded",
+    "simulation",
+    "kafka",
+    "containers",
+    "clients",
+    "fuzz",
+    "browser",
+]
 # Parts without processes and brokers of their own, whose tests may therefore share the machine's cores.
 PARALLEL = {"unit", "properties", "simulation"}
 # Parts against real brokers and processes that are killed: their timing is the machine's. What fails there runs once more, by itself.

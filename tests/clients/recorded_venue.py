@@ -6,29 +6,22 @@ trades, and the raw streams over a websocket. What it says at a time is what the
 
 import gzip
 import json
-import os
 from bisect import bisect_right
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.market_data import market_data
+
 RECORDING = "l2_btcusdt_binance_spot_2024-08-08.jsonl.gz"
 SYMBOL = "BTCUSDT"
 BOOK_TICKER, TRADE, DEPTH = (f"btcusdt@{channel}" for channel in ("bookTicker", "trade", "depth@100ms"))
-
-
-def folder() -> Path:
-    """Where the recorded data lies: VIGIL_DATA, or beside the checkout."""
-    return Path(os.environ.get("VIGIL_DATA") or ROOT.parent / "shared" / "data")
 
 
 @dataclass(frozen=True)
@@ -61,14 +54,11 @@ class Recording:
 
 @cache
 def recording() -> Recording:
-    """Read the recording; the test fails where it is missing."""
-    file = folder() / RECORDING
-    if not file.exists():
-        pytest.fail(f"{file} is missing: put the recorded market data there, or name its folder in VIGIL_DATA")
+    """Read the recording."""
     times: dict[str, list[int]] = {}
     said: dict[str, list[dict[str, Any]]] = {}
     snapshot: dict[str, Any] = {}
-    with gzip.open(file, "rt") as lines:
+    with gzip.open(market_data(RECORDING), "rt") as lines:
         for line in lines:
             row = json.loads(line)
             stream = row["msg"].get("stream")

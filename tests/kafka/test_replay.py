@@ -1,24 +1,17 @@
 """The recorded days of March 2020, copied to a real broker with their times, lead fresh machines to the same digests."""
 
-import os
-
 import pytest
 
 from deploy.kafka.broker import Cluster
 from services.core.kafka_log import KafkaLog
 from services.core.replay import replay
 from services.core.spine import Engine
-from services.oracle.recorded import SHARED
-from tests.simulation.march import FILE, march
+from tests.simulation.march import march
 from tests.simulation.world import MACHINES
 
 BATCH = 5_000
 
 
-@pytest.mark.skipif(
-    not (SHARED / FILE).exists() and os.environ.get("CI") != "true",
-    reason=f"the recorded market data is not beside the repository: {FILE}",
-)
 @pytest.mark.usefixtures("kafka_tools")
 async def test_replay_on_kafka_reaches_the_same_digests() -> None:
     """Every inbox, with a broker of its own, for the names of the topics are those of a venue."""

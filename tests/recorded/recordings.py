@@ -5,13 +5,12 @@ came before the snapshot are kept until it is there, as the venues ask.
 """
 
 import gzip
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import pytest
+
+from tests.market_data import market_data
 
 Best = tuple[int, int, int, int]
 """Best bid, its size, best ask, its size."""
@@ -35,14 +34,6 @@ class Update(NamedTuple):
     best: Best | None = None
 
 
-def folder() -> Path:
-    """Folder of the recordings; the test fails clearly where it is missing."""
-    found = Path(os.environ.get("VIGIL_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
-    if not found.is_dir():
-        pytest.fail(f"the recordings are not in {found}: name their folder with VIGIL_DATA")
-    return found
-
-
 def units(text: str, decimals: int) -> int:
     """Decimal text as an integer; what has more digits than the decimals is a mistake of ours."""
     whole, _, part = text.partition(".")
@@ -63,7 +54,7 @@ class Reader:
 
     def read(self) -> None:
         """Sort the messages of the file by kind."""
-        with gzip.open(folder() / self.recording.file) as lines:
+        with gzip.open(market_data(self.recording.file)) as lines:
             for line in lines:
                 message = msgspec.json.decode(line)["msg"]
                 event = message.get("data", message)

@@ -7,7 +7,6 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
 import msgspec
 
@@ -17,6 +16,7 @@ from services.core.keys import account_of_key, key_id
 from services.core.spine import Output
 from services.local.venue import read_venue
 from services.oracle.recorded import read_recording
+from tests.market_data import market_data
 from tests.simulation.pump import Pump
 from tests.simulation.world import MACHINES
 from vigil.v1.feeds_pb2 import FeedRecord
@@ -94,7 +94,7 @@ class March:
         self.rng = random.Random(seed)
         self.venue = read_venue()
         self.market = self.venue.markets[0]
-        self.path = read_recording(Path(FILE), seed, points=12)
+        self.path = read_recording(market_data(FILE), seed, points=12)
         self.audit = Audit()
         self.pump = Pump(MACHINES, self.venue.genesis.partitions, self.audit.hear)
         self.pump.now_ms = BEGINS_MS - STEP_MS

@@ -1,6 +1,5 @@
 """The recorded hours of 12 and 13 March 2020 with two hundred accounts: conservation, funding, liquidation, replay, split."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,17 +8,11 @@ from services.core.log import LogRecord
 from services.core.replay import replay
 from services.core.spine import Engine
 from services.core.sqlite_log import SqliteLog
-from services.oracle.recorded import SHARED
 from services.risk.machine import MACHINE as RISK
 from services.risk.state import Subaccount
-from tests.simulation.march import FILE, March, march
+from tests.simulation.march import March, march
 from tests.simulation.split import split
 from tests.simulation.world import MACHINES
-
-pytestmark = pytest.mark.skipif(
-    not (SHARED / FILE).exists() and os.environ.get("CI") != "true",
-    reason=f"the recorded market data is not beside the repository: {FILE}",
-)
 
 
 @pytest.fixture(scope="module")

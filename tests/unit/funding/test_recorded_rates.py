@@ -2,18 +2,16 @@
 
 import csv
 import gzip
-import os
 from collections import Counter
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from services.core.fixed import FRACTION_ONE
 from services.funding.funding_rate import DAMPING, EIGHT_HOURS_MS, funding_rate
+from tests.market_data import market_data
 from tests.vectors.formulas.loader import units
 
-BESIDE = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 BITMEX = "funding_bitmex_xbtusd_2016-05_2020-11.csv.gz"
 HOUR_MS = 3_600_000
 INTEREST = FRACTION_ONE // 10_000
@@ -24,10 +22,7 @@ PINNED_FROM_MS = 1_584_072_000_000
 @cache
 def recorded(name: str) -> list[tuple[int, int, int]]:
     """Rows of a file: time, interval in hours, rate in parts of 1e12."""
-    file = Path(os.environ.get("VIGIL_DATA") or BESIDE) / name
-    if not file.exists():
-        pytest.fail(f"{file} is missing: put the recorded market data there, or name its folder in VIGIL_DATA")
-    with gzip.open(file, "rt") as lines:
+    with gzip.open(market_data(name), "rt") as lines:
         rows = list(csv.DictReader(lines))
     return [(int(row["ts_ms"]), int(row["interval_hours"]), units(row["funding_rate"], 12)) for row in rows]
 

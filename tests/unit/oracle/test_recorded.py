@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.oracle.recorded import BadRecording, Bar, Recording, read_recording
+from tests.market_data import market_data
 
 MINUTE = 60_000
 HEADER = "ts_ms,open,high,low,close,volume"
@@ -79,8 +80,8 @@ def test_a_missing_file_says_where_it_was_looked_for() -> None:
 
 
 def test_the_hours_of_march_2020_play() -> None:
-    name = "btcusd_bitstamp_1h_2018-05-15_2022-03-01.csv.gz"
-    recording = read_recording(Path(name), seed=1, points=3_600)
+    file = market_data("btcusd_bitstamp_1h_2018-05-15_2022-03-01.csv.gz")
+    recording = read_recording(file, seed=1, points=3_600)
     second_leg = 1_584_064_800_000
     played = [recording.price(second_leg + second * 1_000) for second in range(3_600)]
     assert min(price for price in played if price is not None) == 3_850 * 10**8
