@@ -31,6 +31,8 @@ RISK = (
     "access",
     "events",
     "liquidation",
+    "margin_call",
+    "keys",
 )
 MODULES = (
     *(f"services.core.{name}" for name in CORE),

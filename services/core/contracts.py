@@ -15,7 +15,8 @@ def notional(market: Market, size: Size, price: Price) -> Amount:
     Source   M-2, DESIGN.md 3
     """
     numerator, denominator = market.unit
-    return div_exact(abs(size) * price * numerator, denominator)
+    product = abs(size) * price * numerator
+    return product if denominator == 1 else div_exact(product, denominator)
 
 
 def cash_flow(market: Market, size: Size, price: Price) -> Amount:

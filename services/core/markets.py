@@ -24,6 +24,11 @@ class ContractKind(IntEnum):
     SPOT = 2
 
 
+SPOT = int(ContractKind.SPOT)
+UNITS = {exponent: (10 ** max(0, exponent), 10 ** max(0, -exponent)) for exponent in range(-24, 13)}
+"""Ten to the power of what decimals leave, as (numerator, denominator)."""
+
+
 class Asset(msgspec.Struct, array_like=True, frozen=True):
     """An asset of the venue; `faucet_max` is what a test venue gives away per request, 0 for none."""
 
@@ -85,13 +90,12 @@ class Market(msgspec.Struct, array_like=True, frozen=True):
     @property
     def is_spot(self) -> bool:
         """Whether fills exchange two assets and leave no position."""
-        return self.kind == ContractKind.SPOT
+        return self.kind == SPOT
 
     @property
     def unit(self) -> tuple[int, int]:
         """Settlement units in one price unit times one size unit, as (numerator, denominator)."""
-        exponent = self.settlement_decimals - self.price_decimals - self.size_decimals
-        return (10**exponent, 1) if exponent >= 0 else (1, 10**-exponent)
+        return UNITS[self.settlement_decimals - self.price_decimals - self.size_decimals]
 
 
 def on_grid(market: Market, price: Price) -> bool:

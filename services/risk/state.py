@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from services.core import contracts
 from services.core.books import balanced
 from services.core.commands import Commands
 from services.core.contracts import notional
@@ -19,7 +20,7 @@ from services.core.fixed import (
     SubaccountId,
     invariant,
 )
-from services.core.markets import Asset, Market
+from services.core.markets import SPOT, Asset, Market
 from services.core.messages import SCOPES_ALL, Book, CommandId, Leg, OrderId, OrderKind, Posted, Side
 from services.core.spine import MachineState
 from services.risk import margin
@@ -355,15 +356,17 @@ def health(state: State, subaccount: Subaccount, asset: AssetId) -> Health:
     """Judge a subaccount at the marks seen; orders count at their worse side (M-4)."""
     result = Health(subaccount.idle.get(asset, 0), holds=subaccount.holds.get(asset, 0))
     for market, exposure in settled_in(state, subaccount, asset):
-        if market.is_spot:
+        if market.kind == SPOT:
             continue
-        mark_price = state.marks[market.id].price
-        worst = margin.worst_size(exposure.size, exposure.buys, exposure.sells, may_shrink=exposure.reducing > 0)
-        result.initial += margin.initial_margin(market, worst, mark_price)
-        if exposure.size:
-            result.profit += margin.unrealised_pnl(market, exposure.size, exposure.cash, mark_price)
-            result.maintenance += margin.maintenance_margin(market, exposure.size, mark_price)
-            result.notional += notional(market, exposure.size, mark_price)
+        mark_price, size = state.marks[market.id].price, exposure.size
+        worst = margin.worst_size(size, exposure.buys, exposure.sells, may_shrink=exposure.reducing > 0)
+        worth = notional(market, size, mark_price)
+        most = worth if worst == abs(size) else notional(market, worst, mark_price)
+        result.initial += contracts.margin(most, market.initial_margin_fraction)
+        if size:
+            result.profit += exposure.cash + (worth if size > 0 else -worth)
+            result.maintenance += contracts.margin(worth, market.maintenance_margin_fraction)
+            result.notional += worth
     return result
 
 
