@@ -9,7 +9,7 @@ from services.client.clock import VenueClock
 from services.client.connection import Tls, connect
 from services.client.errors import DefiniteReject, Unreachable, question_failed
 from services.client.submission import Pace, Result, Subject, Ticket, command_of, read_answer, sign_query
-from services.client.views import AccountView, BookView, Listed, MarkView
+from services.client.views import AccountView, BookView, KeyView, Listed, MarkView, key_view
 from services.core.fixed import AccountId, Milliseconds
 from services.core.keys import SigningKey
 from vigil.v1 import market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc
@@ -62,6 +62,11 @@ class Questions:
         """State of the account as it came."""
         answer: pb.Account = await self.ask(self.trading.GetAccount, await self.query(pb.AccountState()))
         return answer
+
+    async def keys(self) -> tuple[KeyView, ...]:
+        """Keys of the account, revoked and expired ones too, as the gateway knows them."""
+        answer: pb.AccountKeys = await self.ask(self.trading.GetKeys, await self.query(pb.OwnKeys()))
+        return tuple(key_view(one) for one in answer.keys)
 
     async def book(self, symbol: str, depth: int = 20) -> BookView:
         """Best levels of a market."""

@@ -14,6 +14,7 @@ from services.client.submission import Outcome, Result
 from services.client.views import (
     AccountView,
     BookView,
+    KeyView,
     Listed,
     MarketInfo,
     MarkView,
@@ -25,8 +26,8 @@ from services.client.views import (
 from services.core.fixed import MarketId
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-IDS = ("account", "order_id", "trade_id")
-LEFT = ("", "asset", "symbol", "side", "kind", "state", "settles in", "flags")
+IDS = ("account", "key_id", "order_id", "trade_id")
+LEFT = ("", "asset", "symbol", "side", "kind", "state", "settles in", "flags", "scopes", "expires")
 
 
 class MarketNumbers(NamedTuple):
@@ -53,6 +54,14 @@ def percent(part: Decimal) -> str:
 def clock(at_ms: int) -> str:
     """Time of day, UTC, of the venue."""
     return (EPOCH + timedelta(milliseconds=at_ms)).strftime("%m-%d %H:%M:%S.%f")[:-3]
+
+
+def day(at_ms: int) -> str:
+    """Day and time, UTC, of the venue; its number where the calendar ends."""
+    try:
+        return (EPOCH + timedelta(milliseconds=at_ms)).strftime("%Y-%m-%d %H:%M:%S")
+    except OverflowError:
+        return str(at_ms)
 
 
 def content_of(view: Any) -> Any:  # noqa: ANN401 - a view, or what it consists of
@@ -84,6 +93,16 @@ def account_tables(view: AccountView) -> Group:
         margins.add_row(str(margin.subaccount), margin.asset, *amounts)
     tables = (balances, positions_table(view.positions), orders_table(view.orders), margins)
     return Group(Text(f"account {view.account}"), *(built for built in tables if built.row_count))
+
+
+def keys_table(keys: tuple[KeyView, ...], now_ms: int) -> Table:
+    """Keys of an account, and whether each may act at a time."""
+    built = table("keys", "key id", "scopes", "expires", "state")
+    for key in keys:
+        is_over = key.expires_ms and key.expires_ms <= now_ms
+        state = "revoked" if key.revoked else "expired" if is_over else "active"
+        built.add_row(str(key.key_id), ", ".join(key.scopes), day(key.expires_ms) if key.expires_ms else "never", state)
+    return built
 
 
 def positions_table(positions: tuple[Position, ...]) -> Table:

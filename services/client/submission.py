@@ -123,12 +123,13 @@ def sign_commands(
     return SignedCommands(request, tuple(tickets))
 
 
-Subject: TypeAlias = pb.AccountState | pb.CommandOf | pb.AccountEvents | pb.TradeSession
+Subject: TypeAlias = pb.AccountState | pb.CommandOf | pb.AccountEvents | pb.TradeSession | pb.OwnKeys
 SUBJECTS: dict[type[Subject], str] = {
     pb.AccountState: "account_state",
     pb.CommandOf: "command_result",
     pb.AccountEvents: "account_events",
     pb.TradeSession: "trade_session",
+    pb.OwnKeys: "own_keys",
 }
 
 

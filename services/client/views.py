@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from services.core.decimals import format_decimal
 from services.core.fixed import SUBACCOUNTS, AssetId, MarketId
+from services.core.messages import Scope
 from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2
 from vigil.v1 import trading_pb2 as pb
 
@@ -98,6 +99,16 @@ class AccountView:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyView:
+    """What a key of an account may do, and until when, ms (0: for ever)."""
+
+    key_id: int
+    scopes: tuple[str, ...]
+    expires_ms: int
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BookView:
     """Levels as (price, size), best first."""
 
@@ -171,6 +182,7 @@ class MarketInfo:
 
 KINDS = {1: "perpetual", 2: "spot"}
 SIDES = {common_pb2.SIDE_BID: "buy", common_pb2.SIDE_ASK: "sell"}
+SCOPES = {int(scope): scope.name.lower() for scope in Scope}
 FRACTION_DECIMALS = 12
 
 
@@ -338,6 +350,13 @@ class Listed:
             exact(line.funding_rate, FRACTION_DECIMALS),
             line.at_ms,
         )
+
+
+def key_view(rights: pb.KeyRights) -> KeyView:
+    """A key; a scope that this release does not know is its number."""
+    bits = (1 << bit for bit in range(rights.scopes.bit_length()) if rights.scopes >> bit & 1)
+    scopes = tuple(SCOPES.get(bit, str(bit)) for bit in bits)
+    return KeyView(rights.key_id, scopes, rights.expires_ms, rights.revoked)
 
 
 def number(subaccount: pb.Subaccount) -> int:

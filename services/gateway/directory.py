@@ -33,6 +33,9 @@ class Rights(NamedTuple):
     revoked: bool
 
 
+NOTHING = Rights(0, 0, revoked=False)
+
+
 class KeyDirectory:
     """Keys of every account."""
 
@@ -68,7 +71,16 @@ class KeyDirectory:
 
     def take_revoked(self, gone: feeds_pb2.KeyRevoked) -> None:
         """Note that a key may act no more."""
-        self.accounts.setdefault(gone.account, {})[gone.key_id] = Rights(0, 0, revoked=True)
+        keys = self.accounts.setdefault(gone.account, {})
+        keys[gone.key_id] = keys.get(gone.key_id, NOTHING)._replace(revoked=True)
+
+    def listed(self, account: AccountId) -> pb.AccountKeys:
+        """Keys of an account, by id."""
+        keys = [
+            pb.KeyRights(key_id=key_id, scopes=rights.scopes, expires_ms=rights.expires_ms, revoked=rights.revoked)
+            for key_id, rights in sorted(self.accounts.get(account, {}).items())
+        ]
+        return pb.AccountKeys(account=account, keys=keys)
 
     def check(self, account: AccountId, key: PublicKey, now_ms: Milliseconds) -> int:
         """Scopes of a key; one whose account is not open yet may ask for all, which risk then refuses or not.

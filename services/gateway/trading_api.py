@@ -65,6 +65,11 @@ class Trading(trading_pb2_grpc.TradingServicer):
         partition = self.gateway.submitter.risk_of(query.account).partition
         return await self.gateway.queries.account(partition, query.account)
 
+    async def GetKeys(self, request: pb.SignedQuery, context: Context) -> pb.AccountKeys:  # noqa: N802
+        """Keys of the signer's account."""
+        query = self.gateway.read_query(request, "own_keys", context.peer())
+        return self.gateway.directory.listed(query.account)
+
     async def GetTime(self, request: pb.TimeQuery, context: Context) -> pb.TimeAnswer:  # noqa: N802
         """Say what time it is at the venue."""
         del request, context

@@ -69,13 +69,13 @@ class Servicer(queries_pb2_grpc.RiskQueriesServicer):
         return status_of(self.hosts, request)
 
 
-def encode_keys(account: Account) -> queries_pb2.AccountKeys:
+def encode_keys(account: Account) -> trading_pb2.AccountKeys:
     """Rights of an account's keys."""
     keys = [
-        queries_pb2.KeyRights(key_id=number, scopes=key.scopes, expires_ms=key.expires_ms, revoked=key.revoked)
+        trading_pb2.KeyRights(key_id=number, scopes=key.scopes, expires_ms=key.expires_ms, revoked=key.revoked)
         for number, key in sorted(account.keys.items())
     ]
-    return queries_pb2.AccountKeys(account=account.id, keys=keys)
+    return trading_pb2.AccountKeys(account=account.id, keys=keys)
 
 
 def subaccounts(state: State, account: AccountId) -> list[trading_pb2.Subaccount]:

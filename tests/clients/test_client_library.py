@@ -241,6 +241,12 @@ async def test_an_added_key_acts_within_its_scopes_until_it_is_revoked(gateway: 
         await owner.revoke_key(trader.key_id)
         with pytest.raises(DefiniteReject, match="KEY_REVOKED"):
             await trades.buy(SYMBOL, size="0.1", price="7900")
+        listed = {one.key_id: (one.scopes, one.revoked) for one in await reads.keys()}
+        assert listed == {
+            owner.key.key_id: (("read", "trade", "withdraw"), False),
+            trader.key_id: (("read", "trade"), True),
+            reader.key_id: (("read",), False),
+        }
 
 
 async def allowed(work: Callable[[], Awaitable[Any]]) -> None:

@@ -164,6 +164,16 @@ async def test_every_command_speaks_to_scripts(vigil: Terminal) -> None:
     ]
     _, account = await vigil.json("account")
     assert {(one["subaccount"], one["idle"]) for one in account["balances"]} == {(0, "99895"), (3, "100")}
+    _, keys = await vigil.json("keys list")
+    assert sorted((one["scopes"], one["expires_ms"] > 0, one["revoked"]) for one in keys["keys"]) == [
+        (["read"], True, True),
+        (["read", "trade", "withdraw"], False, False),
+    ]
+    _, shown = await vigil("keys list")
+    assert [line.split("│")[-2].strip() for line in shown.splitlines() if "│" in line] in (
+        ["active", "revoked"],
+        ["revoked", "active"],
+    )
     _, book = await vigil.json("book ETH_USDC_PERP")
     assert (book["bids"], book["asks"]) == ([["199", "0.5"]], [["201", "0.5"]])
     _, markets = await vigil.json("markets")

@@ -34,6 +34,7 @@ SIGNED_FRAMES = ("/vigil.v1.Trading/Submit",)
 SIGNED_QUERIES = (
     "/vigil.v1.Trading/GetAccount",
     "/vigil.v1.Trading/GetCommandResult",
+    "/vigil.v1.Trading/GetKeys",
     "/vigil.v1.Trading/StreamAccount",
 )
 TRADE = "/vigil.v1.Trading/Trade"

@@ -57,6 +57,7 @@ class Maker:
         subjects: list[dict[str, object]] = [
             {"account_state": pb.AccountState()},
             {"account_events": pb.AccountEvents()},
+            {"own_keys": pb.OwnKeys()},
             {"trade_session": pb.TradeSession(lease_ms=1_000)},
             {"command_result": pb.CommandOf(command_id=1, timestamp_ms=self.now_ms())},
         ]

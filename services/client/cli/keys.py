@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
+from services.client import show
 from services.client.cli.app import AsJson, KeyFile, Terminal, Venue, duration_ms, fail, key_of, venue_command
 from services.client.commands import add_key_command, revoke_key_command
 from services.client.errors import ClientError
 from services.client.keyfile import DEFAULT, write_key
+from services.client.views import SCOPES
 from services.core.keys import SigningKey, key_id
 
 keys_app = typer.Typer(no_args_is_help=True, help="Keys: the one that opens an account, and those that act for it.")
-SCOPES = {"read": 1, "trade": 2, "withdraw": 4}
+NUMBERS = {name: scope for scope, name in SCOPES.items()}
 
 
 def tell(terminal: Terminal, key: SigningKey, where: str) -> None:
@@ -36,6 +38,13 @@ def keys_new(key_file: KeyFile = DEFAULT, as_json: AsJson = False) -> None:  # n
 def keys_show(key_file: KeyFile = DEFAULT, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Show account and public key; never the private one."""
     tell(Terminal(as_json=as_json), key_of(key_file), "")
+
+
+@venue_command(keys_app, "list")
+async def keys_list(venue: Venue) -> None:
+    """Show the account's keys: what each may do, until when, and whether it was revoked."""
+    keys = await venue.client.keys()
+    venue.terminal.draw(show.keys_table(keys, await venue.client.now_ms()), {"keys": show.content_of(keys)})
 
 
 @venue_command(keys_app, "add")
@@ -74,7 +83,7 @@ def public_key(text: str) -> bytes:
 def scopes_of(text: str) -> int:
     """Bits of scopes by name."""
     names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in SCOPES]
+    unknown = [name for name in names if name not in NUMBERS]
     if unknown:
-        raise typer.BadParameter(f"no scope {', '.join(unknown)}: there are {', '.join(SCOPES)}")
-    return sum(SCOPES[name] for name in {*names})
+        raise typer.BadParameter(f"no scope {', '.join(unknown)}: there are {', '.join(NUMBERS)}")
+    return sum(NUMBERS[name] for name in {*names})

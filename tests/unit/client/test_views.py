@@ -5,8 +5,9 @@ from decimal import Decimal
 import pytest
 
 from services.client.commands import cancel_command, order_command
-from services.client.views import exact, plain
+from services.client.views import KeyView, exact, key_view, plain
 from vigil.v1 import common_pb2
+from vigil.v1 import trading_pb2 as pb
 
 SENT = [
     (5, "5"),
@@ -36,6 +37,12 @@ def test_what_is_not_finite_is_refused() -> None:
 
 def test_exact_keeps_every_digit() -> None:
     assert exact(2**62 - 1, 8) == Decimal("46116860184.27387903")
+
+
+def test_a_key_names_its_scopes_even_one_of_a_newer_release() -> None:
+    assert key_view(pb.KeyRights(key_id=7, scopes=1 + 4 + 8, expires_ms=9)) == KeyView(
+        7, ("read", "withdraw", "8"), 9, revoked=False
+    )
 
 
 def test_orders_rest_unless_they_cannot() -> None:

@@ -11,6 +11,7 @@ from services.core.reasons import Reason
 from services.core.rpc import Refused
 from services.gateway.directory import KeyDirectory, Rights
 from services.gateway.frames import read_frame, read_query
+from vigil.v1 import feeds_pb2
 from vigil.v1 import trading_pb2 as pb
 
 KEY = SigningKey(bytes([1] * 32))
@@ -182,6 +183,15 @@ def test_a_revoked_key_never_comes_back() -> None:
     known.note(KEY.account, OTHER.key_id, Rights(SCOPES_ALL, 0, revoked=False))
     with pytest.raises(Refused, match="revoked"):
         read_frame(signed(frame(), OTHER), VENUE, NOW, known)
+
+
+def test_keys_are_listed_by_id_and_a_revoked_one_with_what_it_could_do() -> None:
+    known = directory(expires_ms=NOW)
+    known.take_revoked(feeds_pb2.KeyRevoked(account=KEY.account, key_id=OTHER.key_id))
+    first = pb.KeyRights(key_id=KEY.key_id, scopes=SCOPES_ALL)
+    other = pb.KeyRights(key_id=OTHER.key_id, scopes=Scope.TRADE, expires_ms=NOW, revoked=True)
+    assert [*known.listed(KEY.account).keys] == sorted((first, other), key=lambda one: one.key_id)
+    assert not known.listed(KEY.account + 1).keys
 
 
 def test_a_query_needs_the_scope_to_read() -> None:
