@@ -28,6 +28,7 @@ class Reason(IntEnum):
     SYSTEM_LAGGING = 14
     LATE = 15
     # what
+    INVALID_TIER = 19
     UNKNOWN_ACCOUNT = 20
     UNKNOWN_ASSET = 21
     UNKNOWN_MARKET = 22
@@ -103,6 +104,7 @@ TEXT = {
     Reason.TOO_MANY_REQUESTS: "the rate limit of {limit} per second is used up; retry later",
     Reason.SYSTEM_LAGGING: "the venue is {limit} ms behind; only cancels are taken until it has caught up",
     Reason.LATE: "older than {limit} ms when it arrived; send it again if still wanted",
+    Reason.INVALID_TIER: "tiers of a schedule are 1 to {limit}, each once; an account's tier is one of the schedule, or 0",
     Reason.UNKNOWN_ACCOUNT: "no such account; open it with OpenAccount or by a deposit",
     Reason.UNKNOWN_ASSET: "no such asset; see the list of assets",
     Reason.UNKNOWN_MARKET: "no such market; see the list of markets",

@@ -41,7 +41,7 @@ def check_schedule(tiers: list[FeeTier]) -> Refusal | None:
     """Refuse tiers that are not 1 to 63, each once, and shares that are not nothing to all (1e12) of a fee."""
     numbers = sorted(tier for tier, _maker, _taker in tiers)
     if any(not 0 < tier <= TIER_MAX for tier in numbers) or len(dict.fromkeys(numbers)) != len(numbers):
-        return Refusal(Reason.MALFORMED, TIER_MAX)
+        return Refusal(Reason.INVALID_TIER, TIER_MAX)
     if any(not 0 <= share <= FRACTION_ONE for _tier, *shares in tiers for share in shares):
         return Refusal(Reason.INVALID_AMOUNT, FRACTION_ONE)
     return None
@@ -61,5 +61,5 @@ def process_account_tier(state: State, command: SetAccountTier) -> list[Message]
 def check_tier(tiers: list[FeeTier], command: SetAccountTier) -> Refusal | None:
     """Refuse a tier that the schedule does not name, and what cannot be an account."""
     if command.tier and command.tier not in [tier for tier, _maker, _taker in tiers]:
-        return Refusal(Reason.MALFORMED, TIER_MAX)
+        return Refusal(Reason.INVALID_TIER, TIER_MAX)
     return None if 0 < command.account < ACCOUNTS else Refusal(Reason.UNKNOWN_ACCOUNT)

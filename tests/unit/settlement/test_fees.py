@@ -50,12 +50,12 @@ def test_the_same_schedule_again_changes_nothing_another_takes_its_place() -> No
 
 
 SCHEDULES: list[tuple[str, Reason, int, list[m.FeeTier]]] = [
-    ("tier 0, which pays all for ever", Reason.MALFORMED, TIER_MAX, [(0, HALF, HALF)]),
-    ("a number too large", Reason.MALFORMED, TIER_MAX, [(64, 0, 0)]),
-    ("a tier twice", Reason.MALFORMED, TIER_MAX, [(1, 0, 0), (2, 0, 0), (1, HALF, 0)]),
+    ("tier 0, which pays all for ever", Reason.INVALID_TIER, TIER_MAX, [(0, HALF, HALF)]),
+    ("a number too large", Reason.INVALID_TIER, TIER_MAX, [(64, 0, 0)]),
+    ("a tier twice", Reason.INVALID_TIER, TIER_MAX, [(1, 0, 0), (2, 0, 0), (1, HALF, 0)]),
     ("a rebate", Reason.INVALID_AMOUNT, FRACTION_ONE, [(1, -1, HALF)]),
     ("more than the fee", Reason.INVALID_AMOUNT, FRACTION_ONE, [(1, HALF, ALL + 1)]),
-    ("a number before a share", Reason.MALFORMED, TIER_MAX, [(1, -1, 0), (1, 0, 0)]),
+    ("a number before a share", Reason.INVALID_TIER, TIER_MAX, [(1, -1, 0), (1, 0, 0)]),
     ("every tier that there is", Reason.NONE, 0, [(tier, ALL, 0) for tier in range(1, 64)]),
 ]
 
@@ -83,8 +83,9 @@ def test_an_account_gets_a_tier_and_its_shard_is_told() -> None:
 
 
 TIERS = [
-    ("a tier that is not in the schedule", Reason.MALFORMED, {"tier": 2}),
-    ("a negative tier", Reason.MALFORMED, {"tier": -1}),
+    ("a tier that is not in the schedule", Reason.INVALID_TIER, {"tier": 2}),
+    ("a negative tier", Reason.INVALID_TIER, {"tier": -1}),
+    ("a tier before an account", Reason.INVALID_TIER, {"tier": 2, "account": 0}),
     ("the venue itself", Reason.UNKNOWN_ACCOUNT, {"account": 0}),
     ("what no key hashes to", Reason.UNKNOWN_ACCOUNT, {"account": 2**54}),
 ]
