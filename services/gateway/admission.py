@@ -143,5 +143,8 @@ class Admission:
         if flow.open < room * share:
             return None
         wait_ms = int(PER_MILLE * max(WAIT_S_MIN, flow.open / max(1.0, flow.per_s)))
-        text = f"{flow.open} commands are under way; {WORDS[worth]} are refused meanwhile; retry in {wait_ms} ms"
+        cause = f"{flow.open} commands are under way"
+        if flow.open < room * SHARES[worth]:
+            cause = f"this gateway is {int(PER_MILLE * self.loop_late_s)} ms late with its own work and {cause}"
+        text = f"{cause}; {WORDS[worth]} are refused meanwhile; retry in {wait_ms} ms"
         return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, Reason.SYSTEM_LAGGING, wait_ms)

@@ -86,6 +86,13 @@ def shed(admission: Admission) -> list[Worth]:
     return [worth for worth in Worth if admission.refusal(RISK, worth) is not None]
 
 
+def said(admission: Admission) -> str:
+    """Cause of refusing new orders."""
+    refused = admission.refusal(RISK, Worth.NEW)
+    assert refused is not None
+    return refused.text.split(";")[0]
+
+
 SMALL = GatewaySettings(open_min=100, open_max=1_000, open_queued_min=50, open_s=0.5, standing_s=0.25)
 
 
@@ -141,3 +148,6 @@ def test_a_loop_that_runs_late_takes_fewer_new_orders() -> None:
     assert shed(admission) == []
     admission.opened(RISK, 1)
     assert shed(admission) == [Worth.NEW]
+    assert said(admission) == "this gateway is 200 ms late with its own work and 25 commands are under way"
+    admission.opened(RISK, 75)
+    assert said(admission) == "100 commands are under way"
