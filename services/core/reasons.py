@@ -102,7 +102,7 @@ TEXT = {
     Reason.OUTSIDE_WINDOW: "the timestamp is further from the venue's time than the window of {limit} ms; ask GetTime and sign again",
     Reason.CHANGE_TOO_EARLY: "such a change takes effect at {limit} at the earliest",
     Reason.TOO_MANY_REQUESTS: "the rate limit of {limit} per second is used up; retry later",
-    Reason.SYSTEM_LAGGING: "the venue is {limit} ms behind; only cancels are taken until it has caught up",
+    Reason.SYSTEM_LAGGING: "the venue is {limit} ms behind; only what cancels, reduces or pays is taken meanwhile; retry later",
     Reason.LATE: "older than {limit} ms when it arrived; send it again if still wanted",
     Reason.INVALID_TIER: "tiers of a schedule are 1 to {limit}, each once; an account's tier is one of the schedule, or 0",
     Reason.UNKNOWN_ACCOUNT: "no such account; open it with OpenAccount or by a deposit",

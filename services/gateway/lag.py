@@ -7,7 +7,7 @@ from typing import TypeAlias
 from services.core.fixed import Milliseconds
 from services.core.log import Log, LogError
 from services.core.messages import Genesis
-from services.core.reasons import TEXT, Reason
+from services.core.reasons import Reason
 from services.core.rpc import Refused
 from services.core.topics import inbox
 from services.gateway.fields import CommandRefused
@@ -16,6 +16,7 @@ from services.gateway.queries import Queries
 
 MachineName: TypeAlias = tuple[str, int]
 WATCHED = ("risk", "matching")
+MEANWHILE = "only what cancels, reduces or pays is taken meanwhile; retry later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,18 @@ class LagWatch:
         """Refuse a command whose way leads through a machine that is behind, `patience` times the limit; raises CommandRefused."""
         for service, partition in names:
             lag = self.lags.get((service, partition), Lag(answers=False))
-            if not lag.answers:
-                text = f"{service}/{partition} does not answer; only cancels and payments are taken until it does"
-                raise CommandRefused(Reason.SYSTEM_LAGGING, 0, text)
-            if lag.records > patience * self.settings.lag_records_max or lag.ms > patience * self.settings.lag_ms_max:
-                raise CommandRefused(Reason.SYSTEM_LAGGING, lag.ms, TEXT[Reason.SYSTEM_LAGGING].format(limit=lag.ms))
+            cause = self.cause(lag, patience)
+            if cause is not None:
+                raise CommandRefused(Reason.SYSTEM_LAGGING, lag.ms, f"{service}/{partition} {cause}; {MEANWHILE}")
+
+    def cause(self, lag: Lag, patience: int) -> str | None:
+        """Why a machine gets no orders now; None when it does."""
+        if not lag.answers:
+            return "does not answer"
+        if lag.ms > patience * self.settings.lag_ms_max:
+            return f"is {lag.ms} ms behind"
+        return (
+            f"has {lag.records} records to read first"
+            if lag.records > patience * self.settings.lag_records_max
+            else None
+        )
