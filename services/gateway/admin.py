@@ -29,6 +29,8 @@ ADMIN = 0
 """The account of the venue's admins."""
 SIGNERS_MAX = 2
 SETTLEMENT = Owner("settlement", 0)
+STATES = {int(state): state.name for state in m.MarketState if state is not m.MarketState.DELISTED}
+"""What may be asked for; DELISTED has a command of its own."""
 Way = tuple[Owner, m.Message]
 
 
@@ -134,9 +136,8 @@ class AdminDesk:
     def set_market_state(self, asked: pb.SetMarketState, header: CommandHeader) -> Way:
         """Build SetMarketState."""
         market = market_of(asked.symbol, self.listings)
-        states = {int(state): int(state) for state in m.MarketState}
-        if asked.state not in states:
-            named = ", ".join(f"{state.name} ({int(state)})" for state in m.MarketState)
+        if asked.state not in STATES:
+            named = ", ".join(f"{name} ({state})" for state, name in STATES.items())
             raise CommandRefused(Reason.MARKET_STATE, 0, f"state {asked.state} is none of {named}")
         message = m.SetMarketState(header, market.id, int(asked.state), time_of(asked.until_ms))
         return self.funding_of(market.funding_partition), message

@@ -89,6 +89,12 @@ async def test_a_market_is_limited_and_everybody_sees_it(office: Office) -> None
     await office.until(lambda _market, state: state == common_pb2.MARKET_STATE_CANCEL_ONLY)
 
 
+async def test_only_a_delisting_delists(office: Office) -> None:
+    asked = admin_pb2.SetMarketState(symbol=SYMBOL, state=common_pb2.MARKET_STATE_DELISTED)
+    refused = await office.submit(ONE, set_market_state=asked)
+    assert (refused.reason_name, "AUCTION (4)" in refused.text) == ("MARKET_STATE", True)
+
+
 async def test_a_change_says_when_it_may_take_effect_and_waits_for_it(office: Office) -> None:
     market, _ = await office.listing()
     market.taker_fee += 100_000_000
