@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -16,9 +17,8 @@ from services.client import SigningKey, Vigil
 from services.core.keys import ADMIN_DOMAIN, QUERY_DOMAIN
 from services.core.rpc import RpcSettings, Tls, open_channel
 from services.gateway.gateway import Gateway
-from services.gateway.limits import GatewaySettings
 from services.local.development import admin_key
-from tests.clients.exchange import Exchange
+from tests.clients.exchange import CALM, Exchange
 from vigil.v1 import admin_pb2, admin_pb2_grpc, common_pb2, market_data_pb2, market_data_pb2_grpc
 from vigil.v1 import trading_pb2 as pb
 
@@ -29,7 +29,7 @@ DONE = common_pb2.COMMAND_OUTCOME_DONE
 
 @pytest.fixture
 async def gateway(exchange: Exchange) -> Gateway:
-    return await exchange.gateway(GatewaySettings(admin=RpcSettings()))
+    return await exchange.gateway(replace(CALM, admin=RpcSettings()))
 
 
 class Office:
@@ -166,7 +166,7 @@ def certificate() -> Tls:
 
 async def test_tls_is_spoken_to_who_trusts_the_certificate_and_to_nobody_else(exchange: Exchange) -> None:
     tls = certificate()
-    gateway = await exchange.gateway(GatewaySettings(rpc=RpcSettings(address="localhost:0", tls=tls)), marked=False)
+    gateway = await exchange.gateway(replace(CALM, rpc=RpcSettings(address="localhost:0", tls=tls)), marked=False)
     for roots, code in ((tls.certificate, grpc.StatusCode.OK), (None, grpc.StatusCode.UNAVAILABLE)):
         async with open_channel(gateway.address, roots=roots) as channel:
             stub: Any = market_data_pb2_grpc.MarketDataStub(channel)

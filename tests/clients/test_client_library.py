@@ -26,9 +26,8 @@ from services.client.views import AccountView, BookView
 from services.core.rpc import RpcSettings
 from services.core.rpc import Tls as ServerTls
 from services.gateway.gateway import Gateway
-from services.gateway.limits import GatewaySettings
 from services.local.development import admin_key
-from tests.clients.exchange import Exchange
+from tests.clients.exchange import CALM, Exchange
 from vigil.v1 import admin_pb2, common_pb2, feeds_pb2
 from vigil.v1 import trading_pb2 as pb
 
@@ -37,15 +36,6 @@ PACE = Pace(timeout_s=3, retries=(0.05, 0.1, 0.2), ask_every_s=0.05, ask_for_s=1
 READ, TRADE = 1, 2
 NewClient: TypeAlias = Callable[..., Vigil]
 Item = TypeVar("Item")
-
-
-# Here the clients are judged; the machines share their loop with the gateway, which shall not call that overload.
-CALM = GatewaySettings(loop_late_s_max=60, standing_s=60, lag_ms_max=60_000)
-
-
-@pytest.fixture
-async def gateway(exchange: Exchange) -> Gateway:
-    return await exchange.gateway(CALM)
 
 
 async def funded(client: Vigil, *assets: tuple[str, str]) -> Vigil:
@@ -69,7 +59,7 @@ async def until(client: Vigil, holds: Callable[[AccountView], bool]) -> AccountV
 @pytest.fixture
 async def both(exchange: Exchange) -> AsyncIterator[tuple[Vigil, Gateway]]:
     """A client of two gateways, and the one that it reaches first."""
-    first, second = await exchange.gateway(CALM), await exchange.gateway(CALM)
+    first, second = await exchange.gateway(), await exchange.gateway()
     key = SigningKey(bytes([9] * 32))
     async with Vigil(f"ipv4:{first.address},{second.address}", key, pace=PACE) as client:
         await funded(client)
@@ -327,7 +317,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 async def test_tls_speaks_only_to_who_shows_the_right_certificate(exchange: Exchange, tmp_path: Path) -> None:
     chain, secret = certificate(tmp_path)
-    gateway = await exchange.gateway(CALM)
+    gateway = await exchange.gateway()
     secured = Gateway(
         exchange.home,
         gateway.queries,

@@ -3,14 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
 from services.client import Vigil
 from services.core.rpc import RpcSettings
-from services.gateway.limits import GatewaySettings
 from services.local.participants import Crowd, Mix
-from tests.clients.exchange import Exchange
+from tests.clients.exchange import CALM, Exchange
 
 RATE = 20.0
 PATIENCE_S = 60.0
@@ -68,6 +68,6 @@ async def test_they_go_on_when_their_gateway_is_another_one(exchange: Exchange, 
     async with Vigil(address) as watcher:
         await traded_everywhere(exchange, watcher)
     await exchange.gateways.pop().stop()
-    await exchange.gateway(GatewaySettings(rpc=RpcSettings(address=address)))
+    await exchange.gateway(replace(CALM, rpc=RpcSettings(address=address)))
     async with Vigil(address) as watcher:
         await traded_everywhere(exchange, watcher)

@@ -1,6 +1,7 @@
 """Frames over one Trade stream: each answered once, refusals that end nothing, sessions that cancel what they guard."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,7 @@ from services.client.submission import sign_commands, sign_query
 from services.client.vigil import cancel_command, order_command
 from services.core.reasons import Reason
 from services.gateway.gateway import Gateway
-from services.gateway.limits import GatewaySettings
-from tests.clients.exchange import Exchange
+from tests.clients.exchange import CALM, Exchange
 from tests.clients.test_trading import SYMBOL, NewClient, rich_client
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
@@ -152,7 +152,7 @@ async def test_orders_go_when_the_gateway_that_guards_them_dies(
 
 
 async def test_under_load_cancels_pass_where_new_orders_do_not(exchange: Exchange, new_client: NewClient) -> None:
-    gateway = await exchange.gateway(GatewaySettings(open_min=8, open_queued_min=8, loop_late_s_max=60))
+    gateway = await exchange.gateway(replace(CALM, open_min=8, open_queued_min=8))
     await rich_client(new_client, 1)
     client = new_client(1, gateway.address)
     placed = await client.buy(SYMBOL, size="0.1", price="7899", client_id=99)
@@ -186,7 +186,7 @@ async def test_under_load_cancels_pass_where_new_orders_do_not(exchange: Exchang
 
 
 async def test_a_client_that_reads_nothing_is_read_no_further(exchange: Exchange, new_client: NewClient) -> None:
-    gateway: Gateway = await exchange.gateway(GatewaySettings(frames_max=4))
+    gateway: Gateway = await exchange.gateway(replace(CALM, frames_max=4))
     await rich_client(new_client, 1)
     client = new_client(1, gateway.address)
     talk = Talk(client)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +14,7 @@ from services.client.submission import Ticket, sign_commands
 from services.client.vigil import order_command
 from services.core.host import Host
 from services.gateway.feeds import account_of
-from services.gateway.limits import GatewaySettings
-from tests.clients.exchange import Exchange
+from tests.clients.exchange import CALM, Exchange
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
@@ -179,7 +179,7 @@ async def test_a_command_that_never_came_is_never(new_client: NewClient) -> None
 
 
 async def test_an_account_that_asks_too_much_is_held_back_alone(exchange: Exchange, new_client: NewClient) -> None:
-    tight = await exchange.gateway(GatewaySettings(commands_per_s=1))
+    tight = await exchange.gateway(replace(CALM, commands_per_s=1))
     await rich_client(new_client, 1)
     client, other = new_client(1, tight.address), new_client(2, tight.address)
     await client.venue_name()

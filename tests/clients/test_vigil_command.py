@@ -16,20 +16,10 @@ from services.client import Vigil
 from services.client.keyfile import read_key, write_key
 from services.core.rpc import RpcSettings
 from services.gateway.gateway import Gateway
-from services.gateway.limits import GatewaySettings
 from services.local.development import write_admin_keys
-from tests.clients.exchange import Exchange
+from tests.clients.exchange import CALM, Exchange
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-# Commands are judged here; the machines share their loop with the gateway, which shall not call that overload.
-CALM = GatewaySettings(loop_late_s_max=60, standing_s=60, lag_ms_max=60_000)
-
-
-@pytest.fixture
-async def gateway(exchange: Exchange) -> Gateway:
-    return await exchange.gateway(CALM)
 
 
 # The command itself, once per line, in one process: starting Python for each would take most of the time.
