@@ -7,8 +7,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from services.client.listed import Listed
 from services.client.show import clock, number
-from services.client.views import Listed, exact, word
+from services.client.views import exact, word
 from services.core.reasons import Reason
 from vigil.v1 import common_pb2, feeds_pb2
 

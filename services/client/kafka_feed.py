@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from services.client.errors import ClientError, Unreachable
-from services.client.views import Listed
+from services.client.listed import Listed
 from services.core.topics import DIGESTS, ROUTES, topic_of
 from vigil.v1 import feeds_pb2, market_data_pb2
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from services.client.errors import NotRemembered
-from services.client.views import BookView, Listed
+from services.client.listed import Listed
+from services.client.views import BookView
 from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2
 
 

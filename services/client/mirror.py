@@ -5,7 +5,8 @@ What GetAccount would answer at the same `seq` this says too: balances, position
 
 from typing import Any, TypeAlias
 
-from services.client.views import AccountView, Listed
+from services.client.listed import Listed
+from services.client.views import AccountView
 from services.core.fixed import AssetId, MarketId, SubaccountId
 from vigil.v1 import common_pb2, feeds_pb2
 from vigil.v1 import trading_pb2 as pb

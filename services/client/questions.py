@@ -8,8 +8,9 @@ import grpc
 from services.client.clock import VenueClock
 from services.client.connection import Tls, connect
 from services.client.errors import DefiniteReject, Unreachable, question_failed
+from services.client.listed import Listed
 from services.client.submission import Pace, Result, Subject, Ticket, command_of, read_answer, sign_query
-from services.client.views import AccountView, BookView, KeyView, Listed, MarkView, key_view
+from services.client.views import AccountView, BookView, KeyView, MarkView, key_view
 from services.core.fixed import AccountId, Milliseconds
 from services.core.keys import SigningKey
 from vigil.v1 import market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc

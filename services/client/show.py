@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from services.client.errors import DefiniteReject
+from services.client.listed import Listed
 from services.client.submission import Outcome, Result
 from services.client.views import (
     AccountView,
     BookView,
     KeyView,
-    Listed,
     MarketInfo,
     MarkView,
     Order,

@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from services.client.views import BookView, Listed, MarkView, Trade
+from services.client.listed import Listed
+from services.client.views import BookView, MarkView, Trade
 from services.core.markets import ContractKind
 
 TRADES_SHOWN = 10

@@ -9,7 +9,7 @@ import typer
 from services.client import events
 from services.client.cli.app import AsJson, Terminal, finish
 from services.client.errors import ClientError
-from services.client.views import Listed
+from services.client.listed import Listed
 
 feed_app = typer.Typer()
 Subject = Annotated[

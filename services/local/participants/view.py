@@ -5,7 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from services.client.views import AccountView, BookView, Listed, MarkView
+from services.client.listed import Listed
+from services.client.views import AccountView, BookView, MarkView
 from services.core.fixed import Milliseconds
 from services.core.markets import ContractKind
 

@@ -51,6 +51,10 @@ class Fake(trading_pb2_grpc.TradingServicer, market_data_pb2_grpc.MarketDataServ
         del request, context
         return self.account
 
+    async def GetKeys(self, request: pb.SignedQuery, context: Any) -> pb.AccountKeys:  # noqa: N802
+        del context
+        return pb.AccountKeys(account=self.read(request).account)
+
     async def Submit(self, request: pb.SignedFrame, context: Any) -> pb.FrameResult:  # noqa: N802
         fate = self.fate()
         if fate in (SWALLOW, LOSE_BEFORE):

@@ -10,9 +10,9 @@ import grpc
 import pytest
 
 from services.client.errors import NotRemembered
+from services.client.listed import Listed
 from services.client.live_book import LiveBook
 from services.client.mirror import AccountMirror
-from services.client.views import Listed
 from tests.unit.client.fake_gateway import BTC, USDC, Fake, served
 from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2
 from vigil.v1 import trading_pb2 as pb

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.client.views import AccountView, Balance, Listed, Margin, Order, Position
+from services.client.listed import Listed
+from services.client.views import AccountView, Balance, Margin, Order, Position
 from services.local.participants.arbitrage import Arbitrageur
 from services.local.participants.crowd import Crowd, Mix
 from services.local.participants.makers import AGE_MAX_MS, LEVELS, Maker
