@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from services.client.errors import NotRemembered
 from services.client.live_book import LiveBook
@@ -14,6 +15,8 @@ from vigil.v1 import feeds_pb2, market_data_pb2
 from vigil.v1 import trading_pb2 as pb
 
 Missed = Callable[[str], None]
+Record: TypeAlias = feeds_pb2.FeedRecord
+FeedPlace: TypeAlias = market_data_pb2.FeedPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class AccountChange:
     """The account after an event; without one when it begins, or begins anew."""
 
     mirror: AccountMirror
-    record: feeds_pb2.FeedRecord | None
+    record: Record | None
 
 
 def ignore(_text: str) -> None:
@@ -40,17 +43,17 @@ class Watching(Questions):
         async for record in batches(self.market_data.StreamTrades(query), begun):
             yield listed.trade(record)
 
-    async def watch_marks(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
+    async def watch_marks(self) -> AsyncIterator[Record]:
         """Marks, funding steps and changes of all markets from now on."""
         async for record in batches(self.market_data.StreamMarks(market_data_pb2.MarksQuery())):
             yield record
 
-    async def watch_liquidations(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
+    async def watch_liquidations(self) -> AsyncIterator[Record]:
         """Liquidations of all accounts from now on."""
         async for record in batches(self.market_data.StreamLiquidations(market_data_pb2.LiquidationsQuery())):
             yield record
 
-    async def watch_account(self, begun: asyncio.Event | None = None) -> AsyncIterator[feeds_pb2.FeedRecord]:
+    async def watch_account(self, begun: asyncio.Event | None = None) -> AsyncIterator[Record]:
         """Events of the account from now on. Ask snapshot() after `begun` is set: what it lacks comes here, by `seq`."""
         async for record in batches(self.trading.StreamAccount(await self.query(pb.AccountEvents())), begun):
             yield record
@@ -77,10 +80,10 @@ class Watching(Questions):
         last = 0
         seen: dict[str, int] = {}
 
-        async def begin() -> AsyncIterator[feeds_pb2.FeedRecord]:
+        async def begin() -> AsyncIterator[Record]:
             return going_on(last)
 
-        async def going_on(after: int) -> AsyncIterator[feeds_pb2.FeedRecord]:
+        async def going_on(after: int) -> AsyncIterator[Record]:
             nonlocal last
             query = market_data_pb2.SymbolQuery(symbol=symbol, after=after)
             try:
@@ -95,23 +98,48 @@ class Watching(Questions):
             last = record.trade_executed.trade_id
             yield listed.trade(record)
 
-    async def follow_marks(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
-        """Marks, funding steps and changes of all markets, whenever there is a stream."""
-        async for record in follow(self.begin_marks, self.pace):
+    def follow_marks(self, missed: Missed = ignore) -> AsyncIterator[Record]:
+        """Marks, funding steps and changes of all markets from now on; `missed` is told when some can no longer be had.
+
+        States of markets are told only while there is a stream; marks() says them as they are.
+        """
+
+        def stream(after: list[FeedPlace]) -> Any:  # noqa: ANN401 - a server stream
+            return self.market_data.StreamMarks(market_data_pb2.MarksQuery(after=after))
+
+        return self.follow_machines("funding", stream, missed)
+
+    def follow_liquidations(self, missed: Missed = ignore) -> AsyncIterator[Record]:
+        """Liquidations of all accounts from now on; `missed` is told when some can no longer be had."""
+
+        def stream(after: list[FeedPlace]) -> Any:  # noqa: ANN401 - a server stream
+            return self.market_data.StreamLiquidations(market_data_pb2.LiquidationsQuery(after=after))
+
+        return self.follow_machines("risk", stream, missed)
+
+    async def follow_machines(
+        self, service: str, stream: Callable[[list[FeedPlace]], Any], missed: Missed
+    ) -> AsyncIterator[Record]:
+        """Records of a stream that all machines of a service tell, each once; after a loss it goes on after the last of each."""
+        places: dict[str, int] = {}
+        seen: dict[str, int] = {}
+
+        async def begin() -> AsyncIterator[Record]:
+            return going_on([FeedPlace(machine=machine, seq=seq) for machine, seq in places.items()])
+
+        async def going_on(after: list[FeedPlace]) -> AsyncIterator[Record]:
+            try:
+                async for record in batches(stream(after), seen=seen):
+                    yield record
+            except NotRemembered as gap:
+                places.clear()
+                missed(str(gap))
+                raise
+
+        async for record in follow(begin, self.pace):
+            if record.machine.startswith(f"{service}/"):
+                places[record.machine] = record.seq
             yield record
-
-    async def begin_marks(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
-        """Begin to watch marks."""
-        return self.watch_marks()
-
-    async def follow_liquidations(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
-        """Liquidations of all accounts, whenever there is a stream."""
-        async for record in follow(self.begin_liquidations, self.pace):
-            yield record
-
-    async def begin_liquidations(self) -> AsyncIterator[feeds_pb2.FeedRecord]:
-        """Begin to watch liquidations."""
-        return self.watch_liquidations()
 
     async def follow_ticker(self, symbol: str) -> AsyncIterator[TickerView]:
         """Best prices of a market, and after a loss as they are then."""

@@ -1,6 +1,7 @@
 """The servicer of market data: what everybody may see."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import grpc
@@ -11,7 +12,7 @@ from services.core.rpc import Context, Refused, malformed, not_found, shown
 from services.gateway.answers import RawStream, begun
 from services.gateway.books import Book
 from services.gateway.rings import forgotten
-from services.gateway.streams import BookSubscription, Subject, Subscription, TickerSubscription
+from services.gateway.streams import BookSubscription, Subscription, TickerSubscription
 from vigil.v1 import market_data_pb2 as pb
 from vigil.v1 import market_data_pb2_grpc
 
@@ -118,22 +119,22 @@ class MarketData(market_data_pb2_grpc.MarketDataServicer):
     async def StreamMarks(  # type: ignore[override] # noqa: N802
         self, request: pb.MarksQuery, context: Context
     ) -> RawStream:
-        """Marks, funding steps, and what happens to markets."""
-        del request
-        async for message in self.follow(("marks", 0), context):
+        """Marks, funding steps, and what happens to markets, from now on or after what the reader has."""
+        async for message in self.follow("marks", "funding", request.after, context):
             yield message
 
     async def StreamLiquidations(  # type: ignore[override] # noqa: N802
         self, request: pb.LiquidationsQuery, context: Context
     ) -> RawStream:
-        """Liquidations."""
-        del request
-        async for message in self.follow(("liquidations", 0), context):
+        """Liquidations, from now on or after what the reader has."""
+        async for message in self.follow("liquidations", "risk", request.after, context):
             yield message
 
-    async def follow(self, subject: Subject, context: Context) -> RawStream:
-        """Stream message after stream message of a subject, from now on."""
-        with self.gateway.hub.subscribed(subject, Subscription) as subscription:
+    async def follow(self, subject: str, service: str, after: Sequence[pb.FeedPlace], context: Context) -> RawStream:
+        """Stream message after stream message of a subject that a service's machines tell; raises Refused."""
+        with self.gateway.hub.subscribed((subject, 0), Subscription) as subscription:
+            for raw, record in self.gateway.feeds.since(subject, service, after):
+                subscription.put(raw, record)
             await begun(context)
             async for message in subscription.messages():
                 yield message

@@ -1,16 +1,19 @@
 """What feeds tell, brought to where it belongs: read models, waiting commands, rings, streams; it decides nothing."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
+from services.core.rpc import malformed
 from services.gateway.results import Owner
-from services.gateway.rings import Ring
+from services.gateway.rings import Ring, forgotten
 from services.gateway.tails import FeedEvent
 from vigil.v1 import feeds_pb2
+from vigil.v1 import market_data_pb2 as pb
 
 if TYPE_CHECKING:
     from services.gateway.gateway import Gateway
 
+Record: TypeAlias = feeds_pb2.FeedRecord
 FEEDS = {
     "feed.account": "risk",
     "feed.liquidations": "risk",
@@ -22,6 +25,8 @@ FEEDS = {
 """Feeds that a gateway follows, and whose partitions they have."""
 FROM_BEGINNING = ("feed.markets", "feed.settlement")
 SUBACCOUNT_BITS = 8
+OF_ADMINS = 1
+"""Subject of results in the ring of marks; everything else is 0."""
 ACCOUNT_RING_SHARE = 16
 """Records of a partition's accounts are remembered so many times longer than those of one market."""
 
@@ -70,6 +75,18 @@ class FeedReader:
             ring = self.rings[subject, number] = Ring(self.gateway.settings.ring_records * share)
         return ring
 
+    def since(self, subject: str, service: str, after: Sequence[pb.FeedPlace]) -> Iterator[tuple[bytes, Record]]:
+        """Records of a subject after those that a reader has of a service's machines; raises Refused."""
+        machines = {f"{service}/{number}": number for number in range(self.gateway.genesis.partitions[service])}
+        places = {place.machine: place.seq for place in after}
+        if len(places) < len(after) or not places.keys() <= machines.keys():
+            raise malformed(f"after: machines of this stream are {', '.join(machines)}; each is named once at most")
+        for machine, seq in places.items():
+            ring = self.ring(subject, machines[machine])
+            if not ring.reaches(seq):
+                raise forgotten(f"{machine} {seq}")
+            yield from ring.since(seq, 0)
+
     def take_account(self, event: FeedEvent) -> None:
         """Results to who waits, keys to the directory, everything to the account's own streams."""
         record = event.record
@@ -106,6 +123,7 @@ class FeedReader:
         match record.WhichOneof("event"):
             case "command_resolved":
                 self.gateway.submitter.take(Owner("funding", event.partition), record.command_resolved)
+                self.ring("marks", event.partition).put(record.seq, OF_ADMINS, event.raw)
                 return
             case "market_listed":
                 listings.take_market(record.market_listed.market)
@@ -120,6 +138,7 @@ class FeedReader:
                 self.gateway.marks.take_funding(record.funding_stepped)
             case _:
                 pass
+        self.ring("marks", event.partition).put(record.seq, 0, event.raw)
         self.gateway.hub.publish(("marks", 0), event.raw, record)
 
     def take_book(self, event: FeedEvent) -> None:
@@ -146,6 +165,7 @@ class FeedReader:
 
     def take_liquidation(self, event: FeedEvent) -> None:
         """Liquidations."""
+        self.ring("liquidations", event.partition).put(event.record.seq, 0, event.raw)
         self.gateway.hub.publish(("liquidations", 0), event.raw, event.record)
 
 

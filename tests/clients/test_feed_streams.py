@@ -17,6 +17,7 @@ from tests.clients.exchange import Exchange
 from tests.clients.test_trading import SYMBOL, NewClient, rich_client
 from vigil.v1 import market_data_pb2 as md
 from vigil.v1 import trading_pb2 as pb
+from vigil.v1.feeds_pb2 import FeedRecord, LiquidationStarted
 
 PRICES = ("7900", "7901", "7902")
 
@@ -66,6 +67,52 @@ async def test_trades_go_on_after_one_or_say_that_they_cannot(client: Vigil, new
     assert [record.trade_executed.trade_id for record in rest.records] == [one + 1, one + 2]
     lost = public(client).StreamTrades(md.SymbolQuery(symbol=SYMBOL, after=one - 2))
     assert await lost.code() is grpc.StatusCode.OUT_OF_RANGE
+
+
+async def test_marks_go_on_after_what_the_reader_has(client: Vigil) -> None:
+    begun = await first(public(client).StreamMarks(md.MarksQuery()), 2)
+    last, next_ = (message.records[-1] for message in begun)
+    after = [place(last.machine, last.seq)]
+    (rest,) = await first(public(client).StreamMarks(md.MarksQuery(after=after)))
+    seqs = [record.seq for record in rest.records]
+    assert (last.machine, seqs[0]) == ("funding/0", last.seq + 1)
+    assert seqs == sorted({*seqs})
+    assert next_ in rest.records
+
+
+async def test_liquidations_go_on_after_what_the_reader_has(exchange: Exchange, client: Vigil) -> None:
+    stream = public(client).StreamLiquidations(md.LiquidationsQuery())
+    await stream.initial_metadata()
+    for seq in (1, 2, 3):
+        started = FeedRecord(machine="risk/0", seq=seq, liquidation_started=LiquidationStarted(subaccount=seq))
+        await exchange.home.append("feed.liquidations", 0, [started.SerializeToString()])
+    told: list[int] = []
+    while len(told) < 3:
+        told += [record.seq for record in (await asyncio.wait_for(stream.read(), 10)).records]
+    assert told == [1, 2, 3]
+    stream.cancel()
+    (rest,) = await first(public(client).StreamLiquidations(md.LiquidationsQuery(after=[place("risk/0", 1)])))
+    assert [record.seq for record in rest.records] == [2, 3]
+
+
+def place(machine: str, seq: int) -> md.FeedPlace:
+    return md.FeedPlace(machine=machine, seq=seq)
+
+
+NO_PLACES = [
+    ("of another service", [place("funding/0", 1)], grpc.StatusCode.INVALID_ARGUMENT),
+    ("of no machine", [place("risk/7", 1)], grpc.StatusCode.INVALID_ARGUMENT),
+    ("of a machine twice", [place("risk/0", 1), place("risk/0", 2)], grpc.StatusCode.INVALID_ARGUMENT),
+    ("of what nobody remembers", [place("risk/0", 1)], grpc.StatusCode.OUT_OF_RANGE),
+]
+
+
+@pytest.mark.parametrize(("after", "status"), [row[1:] for row in NO_PLACES], ids=[row[0] for row in NO_PLACES])
+async def test_places_to_go_on_from_are_refused(
+    client: Vigil, after: list[md.FeedPlace], status: grpc.StatusCode
+) -> None:
+    lost = public(client).StreamLiquidations(md.LiquidationsQuery(after=after))
+    assert await lost.code() is status
 
 
 async def test_the_ticker_tells_the_best_prices_when_they_change(client: Vigil) -> None:

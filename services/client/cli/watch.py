@@ -47,13 +47,13 @@ async def watch_account(venue: Venue) -> None:
 @venue_command(watch_app, "marks", signs=False)
 async def watch_marks(venue: Venue) -> None:
     """Marks, funding steps and changes of all markets."""
-    await tell_all(venue, venue.client.follow_marks())
+    await tell_all(venue, venue.client.follow_marks(warn))
 
 
 @venue_command(watch_app, "liquidations", signs=False)
 async def watch_liquidations(venue: Venue) -> None:
     """Liquidations of all accounts."""
-    await tell_all(venue, venue.client.follow_liquidations())
+    await tell_all(venue, venue.client.follow_liquidations(warn))
 
 
 async def tell_all(venue: Venue, records: AsyncIterator[feeds_pb2.FeedRecord]) -> None:

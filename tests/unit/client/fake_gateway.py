@@ -136,13 +136,13 @@ class Fake(trading_pb2_grpc.TradingServicer, market_data_pb2_grpc.MarketDataServ
             yield message
 
     async def StreamMarks(self, request: market_data_pb2.MarksQuery, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        async for message in self.play(type(request), context):
+        async for message in self.play({one.machine: one.seq for one in request.after}, context):
             yield message
 
     async def StreamLiquidations(  # noqa: N802
         self, request: market_data_pb2.LiquidationsQuery, context: Any
     ) -> AsyncIterator[Any]:
-        async for message in self.play(type(request), context):
+        async for message in self.play({one.machine: one.seq for one in request.after}, context):
             yield message
 
     async def GetBook(self, request: market_data_pb2.BookQuery, context: Any) -> market_data_pb2.Book:  # noqa: N802

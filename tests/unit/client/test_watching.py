@@ -75,6 +75,27 @@ async def test_trades_that_can_no_longer_be_had_are_said() -> None:
     assert ([one.trade_id for one in trades], fake.after, len(missed)) == ([101, 107], [0, 101, 0], 1)
 
 
+def said(machine: str, seq: int) -> feeds_pb2.FeedRecord:
+    return feeds_pb2.FeedRecord(machine=machine, seq=seq)
+
+
+async def test_marks_go_on_after_the_last_word_of_each_funding_machine() -> None:
+    fake = Fake(
+        scripts=[
+            [batch(said("funding/0", 5), said("funding/1", 2), said("matching/0", 9))],
+            [batch(said("funding/0", 5), said("funding/0", 6)), SLOW],
+            [BACK],
+            [batch(said("funding/0", 6), said("funding/1", 8))],
+        ]
+    )
+    missed: list[str] = []
+    async with served(fake) as client:
+        marks = await first(5, client.follow_marks(missed.append))
+    assert [(one.machine, one.seq) for one in marks[3:]] == [("funding/0", 6), ("funding/1", 8)]
+    assert fake.after == [{}, {"funding/0": 5, "funding/1": 2}, {"funding/0": 6, "funding/1": 2}, {}]
+    assert len(missed) == 1
+
+
 async def test_a_book_goes_on_where_it_was_and_begins_anew_where_it_must() -> None:
     fake = Fake(
         scripts=[
