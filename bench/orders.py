@@ -37,7 +37,10 @@ FIGURES = ROOT / "build" / "bench" / "orders.json"
 RATES = (500, 2_000, 5_000)
 OVERLOAD = 10
 CANCELS_PER_S = 400
-LATENCY_FRAME = 10
+LATENCY_FRAME = 20
+CANCEL_FRAME = 10
+WARM_LOADS = 3
+"""How many times as long as a load the venue is warmed up: the broker compiles itself while it works."""
 FLOOD_FRAME = 200
 UNDER_WAY = 3_200
 """Commands of the closed loop that wait for their answers: fewer than what a gateway bears before it sheds."""
@@ -114,7 +117,8 @@ class Bench:
         """Highest rate, latency at fixed rates, overload."""
         name = self.running.name
         say(f"{name}: warming up")
-        await self.load(mode="closed", frame=self.frame, accounts=UNDER_WAY // self.frame)
+        for _ in range(WARM_LOADS):
+            await self.load(mode="closed", frame=self.frame, accounts=UNDER_WAY // self.frame)
         say(f"{name}: as fast as it can, frames of {self.frame}")
         found = {"max": await self.load(mode="closed", frame=self.frame, accounts=UNDER_WAY // self.frame)}
         for rate in RATES:
@@ -129,7 +133,7 @@ class Bench:
         """Cancels of some accounts while others send far too many orders."""
         self.seed += 1
         flood = {"mode": "flood", "keys": "flood", "rate": int(OVERLOAD * most), "frame": FLOOD_FRAME, "pids": {}}
-        cancels = {"mode": "cancels", "keys": "cancels", "rate": CANCELS_PER_S, "frame": LATENCY_FRAME}
+        cancels = {"mode": "cancels", "keys": "cancels", "rate": CANCELS_PER_S, "frame": CANCEL_FRAME}
         common = {"seed": self.seed, "seconds": self.seconds}
         async with (
             clients(self.running, **common, **flood, window_ms=60_000) as pouring,

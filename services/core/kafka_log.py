@@ -18,6 +18,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError, TopicAlreadyExistsError, for_code
 
 from services.core.fixed import Milliseconds
@@ -77,6 +78,26 @@ class Partition:
 
     readers: list[Reader] = field(default_factory=list)
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def as_log_record(key: bytes | None) -> bytes | None:
+    """Mark a consumer as one of a log's: its keys are left as they are, its records become LogRecords."""
+    return key
+
+
+class LogRecords(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka has no types
+    """Fetched records with the three fields that a log reads instead of eleven, which is half of what reading costs.
+
+    aiokafka has no setting for it, so this class stands in for its own; consumers that are no log's get what they always get.
+    """
+
+    def _consumer_record(self, tp: TopicPartition, record: Any) -> Any:  # noqa: ANN401
+        if self._key_deserializer is not as_log_record:
+            return super()._consumer_record(tp, record)
+        return LogRecord(record.offset, record.timestamp, record.value)
+
+
+fetcher.PartitionRecords = LogRecords
 
 
 class KafkaLog:
@@ -144,6 +165,7 @@ class KafkaLog:
             bootstrap_servers=self.bootstrap,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            key_deserializer=as_log_record,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             max_partition_fetch_bytes=FETCH_BYTES,
             request_timeout_ms=self.settings.call_ms,
@@ -306,12 +328,12 @@ class KafkaLog:
                 raise LogError(f"{place} could not be read from Kafka at {self.bootstrap}: {error!r}") from error
             if found:
                 reader.position = found[-1].offset + 1
-        return [LogRecord(record.offset, record.timestamp, record.value) for record in found]
+        return found
 
-    async def poll(self, place: TopicPartition, reader: Reader, limit: int, wait_ms: int) -> list[Any]:
+    async def poll(self, place: TopicPartition, reader: Reader, limit: int, wait_ms: int) -> list[LogRecord]:
         """Records at a reader's position. A fresh reader, or one that may not wait, asks first whether there are any."""
         answered = reader.consumer.last_poll_timestamp(place)
-        found: dict[TopicPartition, list[Any]] = await reader.consumer.getmany(
+        found: dict[TopicPartition, list[LogRecord]] = await reader.consumer.getmany(
             place, timeout_ms=wait_ms, max_records=limit
         )
         if not found and (reader.fresh or not wait_ms) and await self.end(*place) > reader.position:

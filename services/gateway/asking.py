@@ -14,7 +14,7 @@ from services.gateway.results import REFUSED, Owner, Submission
 from vigil.v1 import feeds_pb2, queries_pb2
 from vigil.v1 import trading_pb2 as pb
 
-OVERTAKEN_S = 0.05
+OVERTAKEN_S = 0.5
 """A frame that began this much later has its results: then this one's will not come any more."""
 
 

@@ -78,7 +78,9 @@ Output: TypeAlias = (
 
 def apply(state: State, record: Record) -> list[Message]:
     """Advance the shard by one record."""
-    return PROCESS[type(record.message)](state, record.message, record)
+    message = record.message
+    process = PROCESS.get(type(message))
+    return process(state, message) if process is not None else AGED[type(message)](state, message, record)
 
 
 def process_marks(state: State, updated: m.MarksUpdated, record: Record) -> list[Message]:
@@ -158,50 +160,49 @@ def process_all_cancelled(state: State, cancelled: m.AllCancelled) -> list[Messa
     return liquidation.all_cancelled(state, state.subaccount(cancelled.subaccount), cancelled.market)
 
 
-def without_record(process: Callable[[State, Any], list[Message]]) -> Callable[[State, Any, Record], list[Message]]:
-    """Adapt a process that needs only the message."""
-    return lambda state, message, _record: process(state, message)
-
-
-PROCESS: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {
-    m.PlaceOrder: without_record(orders.process_place),
-    m.CancelOrder: without_record(cancels.process_cancel),
-    m.ReplaceOrder: without_record(orders.process_replace),
-    m.MassQuote: without_record(quotes.process_quotes),
-    m.OrderFilled: without_record(answers.process_fill),
-    m.OrderRested: without_record(answers.process_rested),
-    m.OrderCancelled: without_record(answers.process_cancelled),
-    m.OrderReplaced: without_record(answers.process_replaced),
-    m.QuotesAnswered: without_record(quotes.process_answered),
-    m.CancelRefused: without_record(answers.process_cancel_refused),
-    m.ReplaceRefused: without_record(answers.process_replace_refused),
-    m.OrderReduced: without_record(answers.process_reduced),
-    m.AllCancelled: without_record(process_all_cancelled),
-    m.MarksUpdated: process_marks,
-    m.FundingStepped: without_record(money.process_funding),
-    m.FrameSigned: lambda _state, _message, _record: [],
-    m.CancelAll: without_record(cancels.process_cancel_all),
-    m.ScheduleCancel: without_record(cancels.process_schedule),
-    m.LeaseRenewed: without_record(cancels.process_lease),
-    m.OpenAccount: without_record(money.process_open),
-    m.AddKey: without_record(keys.process_add),
-    m.RevokeKey: without_record(keys.process_revoke),
-    m.Transfer: without_record(money.process_transfer),
-    m.DepositCredited: without_record(money.process_deposit),
-    m.Withdraw: without_record(money.process_withdraw),
-    m.WithdrawalPaid: without_record(money.process_withdrawal_paid),
-    m.WithdrawalReturned: without_record(money.process_withdrawal_returned),
-    m.DeficitCovered: without_record(liquidation.answered),
-    m.DeficitUncovered: without_record(liquidation.answered),
-    m.SettlementMarked: process_settlement_mark,
-    m.MarketListed: without_record(process_listing),
-    m.MarketChanged: without_record(process_change),
-    m.MarketStateChanged: without_record(process_market_state),
-    m.MarketDelisted: without_record(answers.process_delisting),
-    m.FeeScheduleSet: without_record(process_fee_schedule),
-    m.AccountTierSet: without_record(process_tier),
-    m.AssetListed: without_record(process_asset),
+PROCESS: dict[type[Message], Callable[[State, Any], list[Message]]] = {
+    m.PlaceOrder: orders.process_place,
+    m.CancelOrder: cancels.process_cancel,
+    m.ReplaceOrder: orders.process_replace,
+    m.MassQuote: quotes.process_quotes,
+    m.OrderFilled: answers.process_fill,
+    m.OrderRested: answers.process_rested,
+    m.OrderCancelled: answers.process_cancelled,
+    m.OrderReplaced: answers.process_replaced,
+    m.QuotesAnswered: quotes.process_answered,
+    m.CancelRefused: answers.process_cancel_refused,
+    m.ReplaceRefused: answers.process_replace_refused,
+    m.OrderReduced: answers.process_reduced,
+    m.AllCancelled: process_all_cancelled,
+    m.FundingStepped: money.process_funding,
+    m.FrameSigned: lambda _state, _message: [],
+    m.CancelAll: cancels.process_cancel_all,
+    m.ScheduleCancel: cancels.process_schedule,
+    m.LeaseRenewed: cancels.process_lease,
+    m.OpenAccount: money.process_open,
+    m.AddKey: keys.process_add,
+    m.RevokeKey: keys.process_revoke,
+    m.Transfer: money.process_transfer,
+    m.DepositCredited: money.process_deposit,
+    m.Withdraw: money.process_withdraw,
+    m.WithdrawalPaid: money.process_withdrawal_paid,
+    m.WithdrawalReturned: money.process_withdrawal_returned,
+    m.DeficitCovered: liquidation.answered,
+    m.DeficitUncovered: liquidation.answered,
+    m.MarketListed: process_listing,
+    m.MarketChanged: process_change,
+    m.MarketStateChanged: process_market_state,
+    m.MarketDelisted: answers.process_delisting,
+    m.FeeScheduleSet: process_fee_schedule,
+    m.AccountTierSet: process_tier,
+    m.AssetListed: process_asset,
 }
+
+AGED: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {
+    m.MarksUpdated: process_marks,
+    m.SettlementMarked: process_settlement_mark,
+}
+"""Those that may come too late, which their records say."""
 
 MACHINE = Machine(
     "risk",
