@@ -282,7 +282,7 @@ def test_only_one_side_of_resting_orders_counted_is_found(monkeypatch: pytest.Mo
 def test_no_margin_call_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Orders rest on while the mark moves away from them, and their fills leave too little margin."""
     monkeypatch.setattr("services.risk.margin_call.is_call_due", lambda *_state: False)
-    assert "below maintenance margin" in str(finds(calm()))
+    assert "below maintenance margin" in str(finds(calm(commands=1_500)))
 
 
 def test_band_not_checked_at_the_fill_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +331,7 @@ def process_otherwise(
 ) -> None:
     """Let risk take a message in another way."""
     table: dict[type[m.Message], Callable[..., list[m.Message]]] = dict(RISK_PROCESS)
-    table[message] = lambda state, message, _record: process(state, message)
+    table[message] = process
     monkeypatch.setattr("services.risk.machine.PROCESS", table)
 
 
