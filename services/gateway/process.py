@@ -120,13 +120,19 @@ async def serve(settings: Environment) -> None:
         except LogError as error:
             raise CannotStart(str(error), EXIT_UNREACHABLE) from error
         except RuntimeError as error:
-            ports = f"VIGIL_GATEWAY_GRPC, VIGIL_GATEWAY_ADMIN: {settings.gateway_grpc} {settings.gateway_admin}"
-            raise CannotStart(f"{ports}: {error}", EXIT_CONFIGURATION) from error
+            raise CannotStart(f"{taken(settings, str(error))}: {error}", EXIT_CONFIGURATION) from error
         with open_metrics("VIGIL_GATEWAY_METRICS", settings.gateway_metrics, registry_of(gateway)):
             await until(gateway, stop)
             await gateway.stop()
         for channel in gateway.queries.channels:
             await channel.close()
+
+
+def taken(settings: Environment, error: str) -> str:
+    """Name the setting whose address could not be taken: grpc says only the address."""
+    if settings.gateway_admin and settings.gateway_admin in error:
+        return f"VIGIL_GATEWAY_ADMIN: {settings.gateway_admin}"
+    return f"VIGIL_GATEWAY_GRPC: {settings.gateway_grpc}"
 
 
 async def until(gateway: Gateway, stop: asyncio.Event) -> None:
