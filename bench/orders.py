@@ -42,8 +42,8 @@ CANCEL_FRAME = 10
 WARM_LOADS = 3
 """How many times as long as a load the venue is warmed up: the broker compiles itself while it works."""
 FLOOD_FRAME = 200
-UNDER_WAY = 3_200
-"""Commands of the closed loop that wait for their answers: fewer than what a gateway bears before it sheds."""
+UNDER_WAY = 2_000
+"""Commands of the closed loop that wait for their answers: what a gateway takes at once before it knows its machines."""
 GOALS = {
     "book_per_s": None,
     "book_compiled_per_s": None,

@@ -49,8 +49,8 @@ class GatewaySettings:
     open_max: int = 32_000
     open_queued_min: int = 500
     """The same, while what is answered has stood in a queue for `standing_s`; or what is answered in `open_s` if that is more."""
-    open_s: float = 0.4
-    standing_s: float = 0.25
+    open_s: float = 0.25
+    standing_s: float = 0.2
     loop_late_s_max: float = 0.1
     frames_max: int = 1_024
     """Frames of a Trade stream in work; no more are read meanwhile."""
