@@ -1,5 +1,6 @@
 """One participant: a client with a key of its own that is asked now and then what it wants; what that is, its kind decides."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from decimal import Decimal
 from hashlib import blake2b
@@ -20,7 +21,7 @@ TIME_AGE_S = 0.05
 log = structlog.get_logger(__name__)
 
 
-class Participant:
+class Participant(ABC):
     """Acts about every `every_ms` of the venue's time, and pays in `deposit` of the settlement asset `deposits` times at first."""
 
     deposit = Decimal(20_000)
@@ -89,9 +90,9 @@ class Participant:
         self.orders += len(results)
         self.refused += sum(result.outcome is Outcome.REFUSED for result in results)
 
+    @abstractmethod
     async def decide(self, view: View, account: AccountView) -> list[pb.Command]:
         """Commands for what it sees."""
-        raise NotImplementedError
 
 
 def market_order(market: MarketView, size: Decimal, *, reduce_only: bool = False) -> list[pb.Command]:

@@ -1,5 +1,6 @@
 """Takers: gamblers, followers of moves, and some who trade for no reason."""
 
+from abc import abstractmethod
 from decimal import Decimal
 
 from services.client.views import AccountView
@@ -23,9 +24,9 @@ class Taker(Participant):
         others = perpetuals[1:] if is_other else []
         return others[turn % len(others)] if others else next(iter(perpetuals), None)
 
+    @abstractmethod
     async def trade(self, market: MarketView, account: AccountView) -> list[pb.Command]:
         """Commands for what it sees of its market."""
-        raise NotImplementedError
 
 
 class Gambler(Taker):
