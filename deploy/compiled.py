@@ -31,6 +31,7 @@ RISK = (
     "access",
     "events",
     "liquidation",
+    "health",
     "margin_call",
     "keys",
 )

@@ -7,8 +7,9 @@ from services.core.markets import Market
 from services.core.messages import Side
 from services.core.reasons import Reason, Refusal
 from services.risk import margin
+from services.risk.health import Health, health, settled_in
 from services.risk.margin_call import margin_at_most
-from services.risk.state import Exposure, Health, State, Subaccount, health, hold_asset, hold_at, settled_in
+from services.risk.state import Exposure, State, Subaccount, hold_asset, hold_at
 
 
 class Change(NamedTuple):

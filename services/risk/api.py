@@ -10,7 +10,8 @@ from services.core.messages import Side
 from services.core.process import Hosts
 from services.core.rpc import Context, Service, malformed
 from services.risk import margin
-from services.risk.state import Account, Exposure, OpenOrder, State, Subaccount, health
+from services.risk.health import health
+from services.risk.state import Account, Exposure, OpenOrder, State, Subaccount
 from vigil.v1 import common_pb2, queries_pb2, queries_pb2_grpc, trading_pb2
 
 KEYS_PAGE = 1_000

@@ -26,19 +26,8 @@ from services.core.spine import machine_number
 from services.risk import margin, margin_call
 from services.risk.cancels import cancel_all
 from services.risk.events import balance_changed
-from services.risk.state import (
-    Exposure,
-    Health,
-    Liquidation,
-    OpenOrder,
-    Stage,
-    State,
-    Subaccount,
-    add_order,
-    health,
-    post,
-    settled_in,
-)
+from services.risk.health import Health, health, settled_in
+from services.risk.state import Exposure, Liquidation, OpenOrder, Stage, State, Subaccount, add_order, post
 
 ROUNDS_AFTER_RESUME = 3
 """Fresh marks to be seen after a restart before anybody is liquidated (M-12)."""

@@ -6,7 +6,8 @@ from services.core.markets import Market
 from services.core.messages import CancelRequested, MarginCalled, Message, Side
 from services.core.reasons import Reason
 from services.risk import margin
-from services.risk.state import Exposure, Health, OpenOrder, State, Subaccount, hold_at, settled_in
+from services.risk.health import Health, settled_in
+from services.risk.state import Exposure, OpenOrder, State, Subaccount, hold_at
 
 
 def margin_at_most(state: State, subaccount: Subaccount, asset: AssetId, now: Health) -> Amount:

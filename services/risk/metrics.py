@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from services.core.contracts import notional
 from services.core.fixed import Amount, AssetId, MarketId, Size
 from services.core.metrics import PAUSE_EVERY, Family, Metrics, Reading
-from services.risk.state import Health, State, Subaccount, health
+from services.risk.health import Health, health
+from services.risk.state import State, Subaccount
 
 BANDS = (50, 70, 80, 90, 100)
 """Percent of equity that maintenance margin takes; at 100 a subaccount is liquidated."""

@@ -27,8 +27,9 @@ from services.core.spine import machine_number
 from services.risk import margin
 from services.risk.access import take_up
 from services.risk.events import balance_changed
+from services.risk.health import health
 from services.risk.orders import refuse
-from services.risk.state import Account, Key, State, Subaccount, health, post
+from services.risk.state import Account, Key, State, Subaccount, post
 
 SETTLEMENT = machine_number("settlement")
 

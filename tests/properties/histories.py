@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.core import messages as m
 from services.core.messages import SelfTrade, TimeInForce
-from services.risk.state import health
+from services.risk.health import health
 from tests.builders import (
     ALICE,
     BOB,

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from services.core import messages as m
 from services.core.markets import Market
 from services.core.messages import OrderKind
+from services.risk.health import Health, health
 from services.risk.liquidation import is_liquidatable
 from services.risk.margin import order_hold
 from services.risk.margin_call import margin_after_fills, margin_at_most
-from services.risk.state import Health, OpenOrder, Subaccount, health
+from services.risk.state import OpenOrder, Subaccount
 from tests.builders import BTC, SPOT, USDC_UNIT, Exchange, only
 from tests.properties.histories import (
     DEEP,

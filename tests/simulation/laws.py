@@ -15,8 +15,8 @@ from services.core.fixed import LATE_MS
 from services.core.log import LogRecord
 from services.core.spine import Engine, Machine, Output, machine_number
 from services.core.topics import DIGESTS
+from services.risk.health import health
 from services.risk.liquidation import ROUNDS_AFTER_RESUME, is_liquidatable
-from services.risk.state import health
 from tests.simulation.authority_law import Authority
 from tests.simulation.law import LawBroken, law
 from tests.simulation.margin_law import Margins

@@ -17,8 +17,8 @@ from services.funding.machine import MACHINE as FUNDING
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
 from services.matching.machine import MACHINE as MATCHING
 from services.risk import liquidation
+from services.risk.health import health
 from services.risk.machine import MACHINE as RISK
-from services.risk.state import health
 from services.settlement.machine import MACHINE as SETTLEMENT
 from tests.simulation.laws import LawBroken, Laws, law
 from tests.simulation.runtime import Flight, Process, ProcessLog, Task, VirtualDisk, VirtualLog
