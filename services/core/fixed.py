@@ -28,8 +28,9 @@ LIMIT = 2**62
 """Every product and total stays below this; what would pass it is refused before the first mutation."""
 SLOTS = 4096
 SUBACCOUNTS = 256
-INDEX_DECIMALS = 8
-"""Prices of sources and indices are 1e-8 quote per unit of base, whatever the market's own decimals."""
+INDEX_DECIMALS = 10
+"""Prices of sources and indices are 1e-10 quote per unit of base, whatever the market's own decimals: fine enough for a coin of a
+thousandth of a cent, wide enough for one of four hundred million."""
 LATE_MS = 5_000
 """A mark, a liquidation or an order that adds risk, older than this at its receiver, is refused (DESIGN.md 1)."""
 

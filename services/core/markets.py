@@ -5,10 +5,22 @@
 
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import TypeAlias
 
 import msgspec
 
-from services.core.fixed import FRACTION_ONE, LIMIT, Amount, AssetId, Fraction, MarketId, Price, Size, div_exact
+from services.core.fixed import (
+    FRACTION_ONE,
+    LIMIT,
+    Amount,
+    AssetId,
+    Fraction,
+    MarketId,
+    Milliseconds,
+    Price,
+    Size,
+    div_exact,
+)
 from services.core.reasons import Reason, Refusal
 
 MARKETS_MAX = 2**22
@@ -22,20 +34,80 @@ class ContractKind(IntEnum):
 
     LINEAR_PERPETUAL = 1
     SPOT = 2
+    INVERSE_PERPETUAL = 3
+    LINEAR_FUTURE = 4
+    INVERSE_FUTURE = 5
 
 
+LINEAR_PERPETUAL = int(ContractKind.LINEAR_PERPETUAL)
 SPOT = int(ContractKind.SPOT)
+INVERSE_PERPETUAL = int(ContractKind.INVERSE_PERPETUAL)
+INVERSE_FUTURE = int(ContractKind.INVERSE_FUTURE)
+PERPETUALS = (LINEAR_PERPETUAL, INVERSE_PERPETUAL)
+INVERSE = (INVERSE_PERPETUAL, INVERSE_FUTURE)
+
+
+class SettlementPrice(IntEnum):
+    """What a market is settled at, on its days and at its end (F-1.2, F-1.3, F-1.5)."""
+
+    MARK = 0
+    INDEX_MEAN = 1
+    TRADED_MEAN = 2
+    REFERENCE_RATE = 3
+
+
+MarginTier: TypeAlias = tuple[Amount, Fraction, Fraction, Amount]
+"""(least notional, initial fraction, maintenance fraction, maintenance amount): from that notional on the whole position needs
+`notional * maintenance fraction - maintenance amount` (F-2.11); amounts of 0 are risk limits of the F-2.4 kind."""
+TIERS_MAX = 32
 UNITS = {exponent: (10 ** max(0, exponent), 10 ** max(0, -exponent)) for exponent in range(-24, 13)}
 """Ten to the power of what decimals leave, as (numerator, denominator)."""
 
 
+class Collateral(msgspec.Struct, array_like=True, frozen=True):
+    """What an asset is worth as margin (M-3): weights of a positive net amount, and what a negative one needs.
+
+    Weight of a net of q whole units: min(weight, weight_base / (1 + weight_penalty * sqrt(q))); without a base the weight itself.
+    A debt of q needs q * max(base, factor * sqrt(q)) beside counting in full. Fractions are parts of 1e12. `index` names the price, ""
+    is the unit of account itself, worth one. `account_max` and `venue_max` are what counts at most, of one subaccount and of all, 0
+    for no limit. `minute_move_max` bounds the price's move per minute, 0 for no bound; a spread of the sources beyond
+    `dispersion_free` is taken off the price; fewer than `sources_min` believed sources, or more than `dispersion_max` between them,
+    leave the price as it was.
+    `borrow_rate_max` is the most that a debt can grow per hour.
+    """
+
+    index: str = ""
+    initial_weight: Fraction = 0
+    maintenance_weight: Fraction = 0
+    weight_base: Fraction = 0
+    weight_penalty: Fraction = 0
+    account_max: Amount = 0
+    venue_max: Amount = 0
+    borrow_initial_fraction: Fraction = 0
+    borrow_initial_factor: Fraction = 0
+    borrow_maintenance_fraction: Fraction = 0
+    borrow_maintenance_factor: Fraction = 0
+    borrow_rate_max: Fraction = 0
+    minute_move_max: Fraction = 0
+    dispersion_free: Fraction = 0
+    dispersion_max: Fraction = FRACTION_ONE
+    sources_min: int = 1
+    price_stale_ms: Milliseconds = 60_000
+
+
+NO_COLLATERAL = Collateral()
+UNIT_OF_ACCOUNT = Collateral(initial_weight=FRACTION_ONE, maintenance_weight=FRACTION_ONE)
+"""An asset that is worth one, in full: what equity and margin are counted in."""
+
+
 class Asset(msgspec.Struct, array_like=True, frozen=True):
-    """An asset of the venue; `faucet_max` is what a test venue gives away per request, 0 for none."""
+    """An asset of the venue; `faucet_max` is what a test venue gives away per request, 0 for none. By default it is no collateral."""
 
     id: AssetId
     symbol: str
     decimals: int = 8
     faucet_max: Amount = 0
+    collateral: Collateral = NO_COLLATERAL
 
 
 class Market(msgspec.Struct, array_like=True, frozen=True):
@@ -45,6 +117,13 @@ class Market(msgspec.Struct, array_like=True, frozen=True):
     price_figures (significant figures of a price, whole numbers excepted, F-HL-3), impact_band (how far a market order may go past the
     best price), premium_band (how far past the mean premium an order's price may lie). `dispersion_max` is the largest spread of the
     sources round their median; with a larger one there is no index. A spot market has a base asset and neither margin nor funding.
+
+    An inverse contract is worth `face` (10^-price_decimals of the quote) and settles in the coin. Margin of a notional N in whole
+    settlement units: max(fraction, factor * sqrt(N)) of it; with `tiers` those decide. Between `open_interest_lower` and `_upper` the
+    initial fraction rises to one (F-DX-2). `expires_ms` ends a future at the price of `expiry_price` over `settlement_window_ms`.
+    Every `settlement_interval_ms`, counted from `settlement_offset_ms`, positions are settled at `settlement_price`; with `profit_lock`
+    what closing realises stays in the position until then (v0). `limit_steps` bound prices round the last settlement, inner ones by
+    an auction of `limit_pause_ms` (F-1.6). `owner_position_max` bounds the positions of one owner's accounts together.
     """
 
     id: MarketId
@@ -86,6 +165,22 @@ class Market(msgspec.Struct, array_like=True, frozen=True):
     premium_band: Fraction = 0
     sources_min: int = 1
     dispersion_max: Fraction = FRACTION_ONE
+    face: Amount = 0
+    initial_margin_factor: Fraction = 0
+    maintenance_margin_factor: Fraction = 0
+    tiers: tuple[MarginTier, ...] = ()
+    open_interest_lower: Size = 0
+    open_interest_upper: Size = 0
+    owner_position_max: Size = 0
+    expires_ms: Milliseconds = 0
+    expiry_price: int = SettlementPrice.INDEX_MEAN
+    settlement_interval_ms: Milliseconds = 0
+    settlement_offset_ms: Milliseconds = 0
+    settlement_price: int = SettlementPrice.MARK
+    settlement_window_ms: Milliseconds = 0
+    profit_lock: bool = False
+    limit_steps: tuple[Fraction, ...] = ()
+    limit_pause_ms: Milliseconds = 0
 
     @property
     def is_spot(self) -> bool:
@@ -93,9 +188,40 @@ class Market(msgspec.Struct, array_like=True, frozen=True):
         return self.kind == SPOT
 
     @property
+    def is_inverse(self) -> bool:
+        """Whether a contract is worth a fixed amount of the quote and settles in the coin."""
+        return self.kind in INVERSE
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether positions pay funding and never expire."""
+        return self.kind in PERPETUALS
+
+    @property
+    def face_unit(self) -> tuple[int, int]:
+        """Settlement units of one size unit of an inverse contract times its price, as (numerator, denominator)."""
+        numerator, denominator = UNITS[self.settlement_decimals - self.size_decimals]
+        return self.face * numerator, denominator
+
+    @property
     def unit(self) -> tuple[int, int]:
         """Settlement units in one price unit times one size unit, as (numerator, denominator)."""
         return UNITS[self.settlement_decimals - self.price_decimals - self.size_decimals]
+
+
+class Calendar(msgspec.Struct, array_like=True, frozen=True):
+    """Futures that list, roll and expire by themselves: `market` is their common form, its symbol without the date, its expiry 0.
+
+    At any time there is one that expires on each of the next `weeks` Fridays and of the next `quarters` last Fridays of March, June,
+    September and December, at `hour_ms` of the day (UTC). Ids are given from `market.id` on, at most `markets_max` of them.
+    """
+
+    id: int
+    market: Market
+    weeks: int
+    quarters: int
+    hour_ms: Milliseconds
+    markets_max: int
 
 
 def on_grid(market: Market, price: Price) -> bool:
@@ -129,12 +255,16 @@ def rules_of(market: Market, asset: Asset) -> Iterator[bool]:
     yield market.settlement_decimals == asset.decimals
     yield 0 <= market.price_decimals <= 12 and 0 <= market.size_decimals <= 12
     yield market.tick > 0 and market.lot > 0 and market.price_max % market.tick == 0
-    yield market.tick * market.lot * market.unit[0] % market.unit[1] == 0
+    yield market.is_inverse or market.tick * market.lot * market.unit[0] % market.unit[1] == 0
     yield 0 < market.order_size_max <= market.position_max and market.order_size_max % market.lot == 0
     yield (
         0 < market.price_max < ROOM
         and market.position_max < ROOM
-        and market.position_max * market.price_max * market.unit[0] < ROOM * market.unit[1]
+        and (
+            market.position_max * market.face_unit[0] < ROOM * market.face_unit[1] * market.tick
+            if market.is_inverse
+            else market.position_max * market.price_max * market.unit[0] < ROOM * market.unit[1]
+        )
     )
     yield market.is_spot or 0 < market.maintenance_margin_fraction < market.initial_margin_fraction <= FRACTION_ONE
     yield (
@@ -145,10 +275,10 @@ def rules_of(market: Market, asset: Asset) -> Iterator[bool]:
     )
     yield 0 < market.band < FRACTION_ONE
     yield 0 < market.impact_notional < LIMIT and 0 < market.orders_max <= 10_000
-    yield market.is_spot or (
+    yield not market.is_perpetual or (
         market.funding_interval_ms >= 60_000 and 0 < market.funding_rate_max < market.maintenance_margin_fraction
     )
-    yield market.is_spot or abs(market.interest_rate) <= market.funding_rate_max
+    yield not market.is_perpetual or abs(market.interest_rate) <= market.funding_rate_max
     yield 0 < market.mark_interval_ms <= market.price_stale_ms
     yield market.matching_partition >= 0 and market.funding_partition >= 0
     yield not market.is_spot or (
@@ -161,3 +291,59 @@ def rules_of(market: Market, asset: Asset) -> Iterator[bool]:
     yield 0 <= market.book_orders_max < LIMIT and 0 <= market.levels_max < LIMIT and 0 <= market.price_figures <= 18
     yield 0 <= market.impact_band < FRACTION_ONE and 0 <= market.premium_band < FRACTION_ONE
     yield market.sources_min > 0 and 0 < market.dispersion_max <= FRACTION_ONE
+    yield is_margin_sound(market)
+    yield is_contract_sound(market)
+    yield is_settlement_sound(market)
+    yield 0 <= market.owner_position_max < ROOM
+    yield 0 <= market.open_interest_lower <= market.open_interest_upper < ROOM
+
+
+def is_margin_sound(market: Market) -> bool:
+    """Whether margin is monotone in size and initial is never below maintenance: factors in order, tiers ascending."""
+    if not 0 <= market.maintenance_margin_factor <= market.initial_margin_factor <= FRACTION_ONE:
+        return False
+    if not market.tiers:
+        return True
+    floors = [tier[0] for tier in market.tiers]
+    ascends = floors[0] == 0 and floors == sorted(set(floors)) and len(floors) <= TIERS_MAX
+    return ascends and all(
+        are_tiers_sound(before, after) for before, after in zip(market.tiers, market.tiers[1:], strict=False)
+    )
+
+
+def are_tiers_sound(before: MarginTier, after: MarginTier) -> bool:
+    """Whether a tier asks for no less than the one below it, where the two meet."""
+    floor, initial, maintenance, amount = after
+    return (
+        floor < LIMIT
+        and 0 < maintenance < initial <= FRACTION_ONE
+        and initial >= before[1]
+        and maintenance >= before[2]
+        and floor * maintenance - amount * FRACTION_ONE >= 0
+        and floor * maintenance - amount * FRACTION_ONE >= floor * before[2] - before[3] * FRACTION_ONE - FRACTION_ONE
+    )
+
+
+def is_contract_sound(market: Market) -> bool:
+    """Whether an inverse contract has a face and no other has; whether a future ends and no other does."""
+    has_face = 0 < market.face < ROOM if market.is_inverse else market.face == 0
+    is_future = not market.is_spot and not market.is_perpetual
+    return has_face and ((0 < market.expires_ms < LIMIT) if is_future else market.expires_ms == 0)
+
+
+def is_settlement_sound(market: Market) -> bool:
+    """Whether settlements have a price to be made from, and limits a settlement to stand round."""
+    methods = tuple(SettlementPrice)
+    if market.expiry_price not in methods or market.settlement_price not in methods:
+        return False
+    if not 0 <= market.settlement_offset_ms < max(1, market.settlement_interval_ms) or market.settlement_window_ms < 0:
+        return False
+    if market.settlement_interval_ms and (market.is_spot or market.settlement_interval_ms < 60_000):
+        return False
+    if market.profit_lock and not market.settlement_interval_ms:
+        return False
+    steps = market.limit_steps
+    sound_steps = (
+        list(steps) == sorted(set(steps)) and all(0 < step < FRACTION_ONE for step in steps) and len(steps) <= 8
+    )
+    return sound_steps and (not steps or (market.settlement_interval_ms > 0 and market.limit_pause_ms > 0))

@@ -20,7 +20,7 @@ from services.core.fixed import (
     Size,
     SubaccountId,
 )
-from services.core.markets import Asset, Market
+from services.core.markets import Asset, Calendar, Market
 from services.core.reasons import Reason
 
 OrderId: TypeAlias = int
@@ -60,11 +60,12 @@ class SelfTrade(IntEnum):
 
 
 class OrderKind(IntEnum):
-    """Who sent an order: its account, or risk on behalf of the venue; QUOTE is an account's by mass quote."""
+    """Who sent an order: its account, or risk on behalf of the venue; QUOTE is an account's by mass quote, TRIGGERED one that waited."""
 
     CLIENT = 0
     LIQUIDATION = 1
     QUOTE = 2
+    TRIGGERED = 3
 
 
 class MarketState(IntEnum):
@@ -76,6 +77,43 @@ class MarketState(IntEnum):
     CANCEL_ONLY = 3
     AUCTION = 4
     DELISTED = 5
+
+
+class TriggerKind(IntEnum):
+    """What waits in risk until it becomes an order (M-5): for a price on the bad or the good side, behind the best price, for time."""
+
+    STOP = 1
+    TAKE_PROFIT = 2
+    TRAILING = 3
+    TWAP = 4
+
+
+class TriggerBy(IntEnum):
+    """Which price a trigger watches. Last prices come with each sample of the book, about once a second."""
+
+    MARK = 1
+    INDEX = 2
+    LAST = 3
+
+
+class TriggerStatus(IntEnum):
+    """How a trigger stands; WORKING is a TWAP between its slices. FAILED could not be placed when its time came."""
+
+    PENDING = 1
+    WORKING = 2
+    TRIGGERED = 3
+    CANCELLED = 4
+    FAILED = 5
+
+
+class Cancels(IntEnum):
+    """What a CancelAll takes away, as bits."""
+
+    ORDERS = 1
+    TRIGGERS = 2
+
+
+CANCELS_ALL = Cancels.ORDERS | Cancels.TRIGGERS
 
 
 class Scope(IntEnum):
@@ -159,10 +197,18 @@ class OpenAccount(Message, tag=11, frozen=True):
     key: bytes
 
 
+Exit: TypeAlias = tuple[int, int, Price, Price, Fraction]
+"""(kind, trigger_by, trigger price, limit price, trail): a trigger that an order leaves behind when it fills (bracket): it closes what the
+order opened. Limit price 0 is a market order; `trail` as in PlaceTrigger."""
+EXITS_MAX = 2
+
+
 class PlaceOrder(Message, tag=12, frozen=True):
     """Place an order; price 0 with IOC or FOK is a market order, which risk gives the band's edge as protection price.
 
-    `expires_ms` ends a resting order at that log time (GTD), 0 for never.
+    `expires_ms` ends a resting order at that log time (GTD), 0 for never. `display` > 0 is what an iceberg shows of itself at a time.
+    Orders and triggers of a subaccount in a market with the same `group` > 0 cancel one another: the first fill of one, or its
+    trigger, ends the others (OCO). `exits` are armed when the order has filled, and are one another's group.
     """
 
     header: CommandHeader
@@ -176,6 +222,94 @@ class PlaceOrder(Message, tag=12, frozen=True):
     reduce_only: bool = False
     self_trade: int = SelfTrade.REJECT_TAKER
     expires_ms: Milliseconds = 0
+    display: Size = 0
+    group: int = 0
+    exits: list[Exit] = []
+
+
+class PlaceTrigger(Message, tag=120, frozen=True):
+    """Let an order wait in risk until a price reaches `trigger_price`; then it is placed as a PlaceOrder of that moment would be.
+
+    A buy stop and a sell take-profit wait for a price at or above it, the others at or below. TRAILING follows the best price seen since at a
+    distance of `trail` (parts of 1e12 of it); its `trigger_price` > 0 is where it starts from. Size 0 closes the whole position of that
+    moment (reduce-only). Price 0 with IOC is a market order.
+    """
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId
+    kind: int
+    side: int
+    time_in_force: int
+    trigger_by: int
+    trigger_price: Price
+    price: Price
+    size: Size
+    trail: Fraction = 0
+    client_id: int = 0
+    reduce_only: bool = False
+    self_trade: int = SelfTrade.REJECT_TAKER
+    group: int = 0
+
+
+class PlaceTwap(Message, tag=121, frozen=True):
+    """Trade a size in equal slices, one each `interval_ms` for `duration_ms`: each a market order no further than `tolerance` from the mark.
+
+    What a slice could not trade is added to the following ones, of which none is larger than three times its share.
+    """
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId
+    side: int
+    size: Size
+    duration_ms: int
+    interval_ms: int
+    tolerance: Fraction
+    client_id: int = 0
+    reduce_only: bool = False
+
+
+class CancelTrigger(Message, tag=122, frozen=True):
+    """Cancel what waits, by its id, or by the client's id when that is 0."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId
+    trigger_id: int = 0
+    client_id: int = 0
+
+
+class SetLeverage(Message, tag=123, frozen=True):
+    """Let a subaccount's initial margin fraction be at least one over `leverage_max`, a whole number; 0 leaves it to the markets."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    leverage_max: int
+
+
+class SetProtection(Message, tag=124, frozen=True):
+    """Market-maker protection of a subaccount's quotes in a market (F-3.12); interval 0 removes it.
+
+    When its quotes have traded `quantity_max` together, or `delta_max` net, within an interval that begins with the first fill after
+    the last one ended, all of them are cancelled, and no new ones are taken for `frozen_ms`, or until ResetProtection when that is 0.
+    """
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId
+    interval_ms: int
+    quantity_max: Size
+    delta_max: Size
+    frozen_ms: int = 0
+
+
+class ResetProtection(Message, tag=125, frozen=True):
+    """Take quotes again after a trip."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    market: MarketId
 
 
 class CancelOrder(Message, tag=13, frozen=True):
@@ -201,11 +335,12 @@ class ReplaceOrder(Message, tag=20, frozen=True):
 
 
 class CancelAll(Message, tag=21, frozen=True):
-    """Cancel every order of a subaccount in a market; market 0 means in every market."""
+    """Cancel every order of a subaccount in a market; market 0 means in every market. `what` are bits of Cancels."""
 
     header: CommandHeader
     subaccount: SubaccountId
     market: MarketId = 0
+    what: int = CANCELS_ALL
 
 
 Quote: TypeAlias = tuple[int, int, Price, Size]
@@ -311,6 +446,33 @@ class SetAccountTier(Message, tag=112, frozen=True):
     tier: int
 
 
+class ListCalendar(Message, tag=116, frozen=True):
+    """Admin: list futures by a calendar from now on; the same again changes nothing."""
+
+    header: CommandHeader
+    calendar: Calendar
+
+
+LimitTier: TypeAlias = tuple[int, Fraction, int]
+"""(tier, position share, orders): what a tier may hold of a market's position_max, parts of 1e12 at most all, and of open orders per
+market and subaccount, 0 for the market's own."""
+
+
+class SetLimitTiers(Message, tag=117, frozen=True):
+    """Admin: position and order caps per account tier; a tier that is not named has the market's own. They never close what is open."""
+
+    header: CommandHeader
+    tiers: list[LimitTier]
+
+
+class SetOwner(Message, tag=118, frozen=True):
+    """Admin: name the owner of an account, 0 for itself alone; positions of one owner's accounts are bounded together."""
+
+    header: CommandHeader
+    account: AccountId
+    owner: int
+
+
 class AdminFrameSigned(Message, tag=113, frozen=True):
     """The bytes that one or two admins signed for the commands that follow, kept for auditors; changes nothing."""
 
@@ -375,12 +537,13 @@ class CommandResolved(Message, tag=19, frozen=True):
 
 
 class PriceObserved(Message, tag=30, frozen=True):
-    """A source saw a price of an index, 1e-8 quote; natural key (source, observed_ms)."""
+    """A source saw a price of an index, 1e-10 quote; natural key (source, observed_ms). `volume`, 1e-8 base, traded there since its last."""
 
     source: str
     index: str
     price: Price
     observed_ms: Milliseconds
+    volume: int = 0
 
 
 class AssetListed(Message, tag=31, frozen=True):
@@ -413,10 +576,29 @@ class FundingStepped(Message, tag=34, frozen=True):
 
 
 class MarksUpdated(Message, tag=35, frozen=True):
-    """Marks of one funding partition at one instant: (market, mark_price, index_price); `premiums` are the mean premiums beside them."""
+    """Marks of one funding partition at one instant: (market, mark_price, index_price); `premiums` are the mean premiums beside them.
+
+    `collateral` are prices of assets after their haircut, 10^-INDEX_DECIMALS of the unit of account per whole unit.
+    """
 
     marks: list[tuple[MarketId, Price, Price]]
     premiums: list[Fraction] = []
+    collateral: list[tuple[AssetId, Price]] = []
+
+
+class CollateralListed(Message, tag=119, frozen=True):
+    """One funding partition makes the collateral price of this asset."""
+
+    asset: AssetId
+
+
+class MarketSettled(Message, tag=115, frozen=True):
+    """Positions of a market are settled to a price and go on; on every shard at the same place of the stream. `step` counts from 1."""
+
+    market: MarketId
+    step: int
+    price: Price
+    at_ms: Milliseconds
 
 
 class MarketChanged(Message, tag=37, frozen=True):
@@ -445,12 +627,14 @@ class MarketDelisted(Message, tag=114, frozen=True):
 
     market: MarketId
     price: Price
+    is_expiry: bool = False
 
 
 class BookSampled(Message, tag=36, frozen=True):
     """The book as matching saw a mark: 0 where a side is empty or too thin for the impact notional. Nobody pays by it.
 
-    `bid_depth` and `ask_depth` are the sizes within half the band of the mark.
+    `bid_depth` and `ask_depth` are the sizes within half the band of the mark. `volume` and `turnover` (settlement units, the trades' own
+    cash) are what traded since the sample before.
     """
 
     market: MarketId
@@ -462,6 +646,8 @@ class BookSampled(Message, tag=36, frozen=True):
     open_interest: Size
     bid_depth: Size = 0
     ask_depth: Size = 0
+    volume: Size = 0
+    turnover: Amount = 0
 
 
 class OrderAdmitted(Message, tag=40, frozen=True):
@@ -480,6 +666,28 @@ class OrderAdmitted(Message, tag=40, frozen=True):
     self_trade: int = SelfTrade.REJECT_TAKER
     expires_ms: Milliseconds = 0
     is_market: bool = False
+    display: Size = 0
+
+
+class ProtectionSet(Message, tag=126, frozen=True):
+    """Market-maker protection that matching shall keep from here on; it also ends a trip. Fields as in SetProtection."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    interval_ms: int
+    quantity_max: Size
+    delta_max: Size
+    frozen_ms: int
+
+
+class ProtectionTripped(Message, tag=127, frozen=True):
+    """Quotes of a subaccount traded to its limit and are being cancelled; `until_ms` is 0 until it is reset."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    quantity: Size
+    delta: Size
+    until_ms: Milliseconds
 
 
 class CancelRequested(Message, tag=41, frozen=True):
@@ -684,6 +892,19 @@ class FeeScheduleSet(Message, tag=68, frozen=True):
     tiers: list[FeeTier]
 
 
+class LimitTiersSet(Message, tag=128, frozen=True):
+    """Position and order caps per account tier from now on."""
+
+    tiers: list[LimitTier]
+
+
+class OwnerSet(Message, tag=129, frozen=True):
+    """An account's owner from now on."""
+
+    account: AccountId
+    owner: int
+
+
 class AccountTierSet(Message, tag=69, frozen=True):
     """An account's fee tier from now on."""
 
@@ -772,12 +993,58 @@ class KeyRevoked(Message, tag=103, frozen=True):
 
 
 class MarginCalled(Message, tag=104, frozen=True):
-    """A subaccount is close to maintenance margin; its orders that add risk are cancelled (M-5, M-12 step 1)."""
+    """A subaccount is close to maintenance margin; its orders that add risk are cancelled (M-5, M-12 step 1). Amounts as in LiquidationStarted."""
 
     subaccount: SubaccountId
     asset: AssetId
     equity: Amount
     maintenance_margin: Amount
+
+
+class LeverageSet(Message, tag=130, frozen=True):
+    """A subaccount's own leverage limit from now on, 0 for none."""
+
+    subaccount: SubaccountId
+    leverage_max: int
+
+
+class PositionSettled(Message, tag=131, frozen=True):
+    """A position was settled, or closed by expiry (`size` 0), at a price; `amount` went into the balance and came out of its value."""
+
+    subaccount: SubaccountId
+    market: MarketId
+    price: Price
+    amount: Amount
+    size: Size
+
+
+class TriggerUpdated(Message, tag=132, frozen=True):
+    """What waits in risk, after an event. `status` is a TriggerStatus; `trigger_id` counts per subaccount.
+
+    `trigger_price` is where it stands now (a trailing one moves); for a TWAP `size` is the whole, `remaining` what is left to trade, and
+    `next_ms` the time of its next slice. `parent` is the command id of the order whose exit it is.
+    """
+
+    subaccount: SubaccountId
+    market: MarketId
+    trigger_id: int
+    client_id: int
+    command_id: CommandId
+    kind: int
+    trigger_by: int
+    side: int
+    trigger_price: Price
+    price: Price
+    size: Size
+    remaining: Size
+    trail: Fraction
+    reduce_only: bool
+    group: int
+    status: int
+    reason: int = 0
+    limit: int = 0
+    next_ms: Milliseconds = 0
+    parent: CommandId = 0
 
 
 class BalanceChanged(Message, tag=91, frozen=True):
@@ -873,7 +1140,7 @@ class FundingPaid(Message, tag=95, frozen=True):
 
 
 class LiquidationStarted(Message, tag=96, frozen=True):
-    """A subaccount fell below maintenance margin: equity < maintenance_margin."""
+    """A subaccount fell below maintenance margin: equity < maintenance_margin, both in 1e-8 of the unit of account."""
 
     subaccount: SubaccountId
     equity: Amount

@@ -79,6 +79,20 @@ class Reason(IntEnum):
     CANCELLED_BY_DISCONNECT = 62
     CANCELLED_BY_SCHEDULE = 63
     CANCELLED_BY_VENUE = 64
+    CANCELLED_BY_GROUP = 65
+    CANCELLED_BY_PROTECTION = 66
+    # what waits, what protects, what is bounded together
+    PROTECTION_TRIPPED = 67
+    INVALID_TRIGGER = 68
+    TOO_MANY_TRIGGERS = 69
+    TRIGGER_NOT_OPEN = 70
+    INVALID_LEVERAGE = 71
+    OWNER_LIMIT = 72
+    COLLATERAL_CAP = 73
+    INVALID_CALENDAR = 74
+    PRICE_LIMIT = 75
+    MARKET_EXPIRED = 76
+    NO_POSITION = 77
 
 
 class Refusal(NamedTuple):
@@ -149,5 +163,18 @@ TEXT = {
     Reason.CANCELLED_BY_DISCONNECT: "cancelled because the session that guarded it ended",
     Reason.CANCELLED_BY_SCHEDULE: "cancelled at the time that was asked for",
     Reason.CANCELLED_BY_VENUE: "cancelled because the market changed its state",
+    Reason.CANCELLED_BY_GROUP: "cancelled because another order or trigger of its group came first",
+    Reason.CANCELLED_BY_PROTECTION: "cancelled by the market-maker protection of its account",
+    Reason.PROTECTION_TRIPPED: "market-maker protection has tripped; quotes are taken again at {limit}, or after ResetProtection when that is 0",
+    Reason.INVALID_TRIGGER: "fields do not go together; see PlaceTrigger and PlaceTwap in protos/; the nearest accepted is {limit}",
+    Reason.TOO_MANY_TRIGGERS: "at most {limit} triggers wait per subaccount and market",
+    Reason.TRIGGER_NOT_OPEN: "nothing of this subaccount waits under this id",
+    Reason.INVALID_LEVERAGE: "leverage is a whole number from 1 to {limit}, or 0 for the markets' own, and must be covered by the margin held now",
+    Reason.OWNER_LIMIT: "positions of one owner's accounts may reach {limit} together",
+    Reason.COLLATERAL_CAP: "the venue holds no more of this asset than {limit}",
+    Reason.INVALID_CALENDAR: "the calendar breaks rule {limit} of services/funding/calendar.py",
+    Reason.PRICE_LIMIT: "the price passes the limit round the last settlement; the nearest accepted is {limit}",
+    Reason.MARKET_EXPIRED: "the market expired",
+    Reason.NO_POSITION: "there is no position that it could close",
     Reason.CUSTODY_SHORT: "custody holds less than was asked; the money is back in the account",
 }

@@ -19,10 +19,12 @@ from services.core.fixed import (
     invariant,
 )
 from services.core.markets import Asset, Market
-from services.core.messages import SCOPES_ALL, Book, CommandId, Leg, OrderId, OrderKind, Posted, Side
+from services.core.messages import SCOPES_ALL, Book, CommandId, Exit, Leg, OrderId, OrderKind, Posted, Side
 from services.core.spine import MachineState
 from services.risk import margin
 from services.risk.rate import Bucket
+from services.risk.trigger import Trigger
+from services.risk.wires import Series, Wires
 
 
 @dataclass(slots=True)
@@ -79,6 +81,8 @@ class OpenOrder:
     pending: list[Terms] = field(default_factory=list)
     fee_credit: int = 0
     ending: bool = False
+    group: int = 0
+    exits: list[Exit] = field(default_factory=list)
 
     @property
     def filled(self) -> Size:
@@ -101,7 +105,8 @@ class Exposure:
     """Position of a subaccount in a market (M-2), with its open orders: `buys` and `sells` sum what may add, `reducing` counts the rest.
 
     In a spot market there are only orders. `client_ids` and `order_ids` find an order's ref. `buy_mark_held` is at least the highest
-    mark at which an open buy was held, `sell_mark_held` at most the lowest of a sale; 0 while there is none.
+    mark at which an open buy was held, `sell_mark_held` at most the lowest of a sale; 0 while there is none. `steps_seen` and
+    `paid_per_lot_seen` say up to which settlement and funding step of the market the position has been brought.
     """
 
     market: MarketId
@@ -117,6 +122,8 @@ class Exposure:
     order_ids: dict[OrderId, int] = field(default_factory=dict)
     buy_mark_held: Price = 0
     sell_mark_held: Price = 0
+    steps_seen: int = 0
+    paid_per_lot_seen: int = 0
 
     def note_mark(self, order: OpenOrder) -> None:
         """Widen the marks held by those of an order."""
@@ -149,6 +156,18 @@ class Liquidation:
 
 
 @dataclass(slots=True)
+class Box:
+    """Margin wires of a subaccount (M-5): while every series stays within its range and before `expires_ms`, nothing can be due.
+
+    `slack` is what is left of the surplus at its worst corner, in worth; what an event takes from the account is taken from it.
+    """
+
+    ranges: dict[Series, tuple[Price, Price]] = field(default_factory=dict)
+    slack: Amount = 0
+    expires_ms: Milliseconds = 0
+
+
+@dataclass(slots=True)
 class Subaccount:
     """Balances and exposures. `idle` may fall below zero by involuntary payments (M-7); `unsettled` <= 0 is outside equity (M-13).
 
@@ -170,19 +189,44 @@ class Subaccount:
     cancels: list[tuple[MarketId, int, CommandId]] = field(default_factory=list)
     cancel_at_ms: Milliseconds = 0
     cancel_timers: list[Milliseconds] = field(default_factory=list)
+    leverage_max: int = 0
+    triggers: dict[int, Trigger] = field(default_factory=dict)
+    box: Box | None = None
 
 
 @dataclass(slots=True)
 class Mark:
-    """Copy of a market's mark, and when it was seen."""
+    """Copy of a market's mark, when it was seen, and of what its book's last sample said."""
 
     price: Price = 0
     seen_ms: Milliseconds = 0
+    index_price: Price = 0
+    last_price: Price = 0
+    open_interest: Size = 0
+
+
+@dataclass(slots=True)
+class Steps:
+    """What a market has settled and paid since its listing: `price` of settlement number `settled`; funding per lot in all.
+
+    A market that has `ended` closes positions at `price`.
+    """
+
+    settled: int = 0
+    price: Price = 0
+    paid_per_lot: int = 0
+    funding_step: int = 0
+    ended: bool = False
 
 
 @dataclass(slots=True)
 class State(MachineState):
-    """The partition. `house` is book -> owner -> market -> asset -> amount; `queue` holds subaccounts to judge, deepest first."""
+    """The partition. `house` is book -> owner -> market -> asset -> amount.
+
+    `touched` holds the subaccounts that a move has reached or an event has changed, to be judged at the marks of now; `queue` is the order in
+    which that happens. `holders` are the subaccounts with a position in a market, `sweeps` those of them that a step still has to
+    reach. `collateral` are prices of assets.
+    """
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
     accounts: dict[AccountId, Account] = field(default_factory=dict)
@@ -192,7 +236,14 @@ class State(MachineState):
     marks: dict[MarketId, Mark] = field(default_factory=dict)
     market_states: dict[MarketId, int] = field(default_factory=dict)
     fee_tiers: dict[int, tuple[Fraction, Fraction]] = field(default_factory=dict)
-    queue: list[tuple[Amount, SubaccountId]] = field(default_factory=list)
+    queue: list[SubaccountId] = field(default_factory=list)
+    touched: dict[SubaccountId, None] = field(default_factory=dict)
+    wires: dict[Series, Wires] = field(default_factory=dict)
+    collateral: dict[AssetId, Mark] = field(default_factory=dict)
+    steps: dict[MarketId, Steps] = field(default_factory=dict)
+    holders: dict[MarketId, dict[SubaccountId, None]] = field(default_factory=dict)
+    sweeps: dict[MarketId, list[SubaccountId]] = field(default_factory=dict)
+    limit_tiers: dict[int, tuple[Fraction, int]] = field(default_factory=dict)
 
     def subaccount(self, subaccount: SubaccountId) -> Subaccount:
         """Return a subaccount, opened empty when it is new."""
