@@ -2,7 +2,7 @@
 
 A venue that fails is asked again after a growing, jittered pause, on a new connection; that never ends the process, and other venues do
 not notice. Prices are read as decimal text, never through a float. The time of an observation is the clock's when a bid and an ask came,
-for they are the venue's at that moment; a last price is as old as the venue says.
+for they are the venue's at that moment; a last price is as old as the venue says. No volume is told: tickers have only that of a whole day.
 """
 
 import asyncio
@@ -136,7 +136,7 @@ class LiveVenue:
 
 
 def price_of(ticker: Ticker) -> tuple[Price | None, bool]:
-    """Middle of bid and ask, 1e-8, rounded down; else the last price, and True. None for what is no price."""
+    """Middle of bid and ask, 1e-10, rounded down; else the last price, and True. None for what is no price."""
     bid, ask, last = (number_of(ticker.get(name)) for name in ("bid", "ask", "last"))
     if bid and ask:
         return in_range((bid + ask) / 2), False
@@ -153,7 +153,7 @@ def number_of(value: object) -> Decimal | None:
 
 
 def in_range(number: Decimal | None) -> Price | None:
-    """Price of an index, 1e-8; None when it is none, or too large."""
+    """Price of an index, 1e-10; None when it is none, or too large."""
     if number is None or number >= Decimal(LIMIT).scaleb(-INDEX_DECIMALS):
         return None
     return int(number.scaleb(INDEX_DECIMALS)) or None
@@ -161,8 +161,8 @@ def in_range(number: Decimal | None) -> Price | None:
 
 def symbol_of(exchange: Any, index: str) -> str:  # noqa: ANN401 - ccxt has no types
     """Return the venue's spot symbol for an index such as BTC_USD, "" if it lists none."""
-    base = index.partition("_")[0]
-    listed = (f"{base}/{quote}" for quote in QUOTES)
+    base, _, quote = index.partition("_")
+    listed = (f"{base}/{one}" for one in (QUOTES if quote in ("", "USD") else (quote,)) if one != base)
     return next((one for one in listed if one in exchange.markets), "")
 
 

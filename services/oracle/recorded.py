@@ -1,4 +1,4 @@
-"""Recorded bars as a path of prices: columns ts_ms,open,high,low,close of a CSV, maybe gzip; a gap is an outage, not bridged.
+"""Recorded bars as a path of prices: columns ts_ms,open,high,low,close, maybe volume, of a CSV, maybe gzip; a gap is an outage.
 
 Inside a bar the price goes open, low, high, close or open, high, low, close, as the seed says, in steps; it never leaves the bar.
 """
@@ -13,13 +13,15 @@ from itertools import pairwise
 from pathlib import Path as FilePath
 from typing import NamedTuple
 
-from services.core.fixed import INDEX_DECIMALS, Milliseconds, Price, div_floor
+from services.core.fixed import INDEX_DECIMALS, Milliseconds, Price, clamp, div_floor
 from services.oracle.noise import draw
 from services.oracle.path import between
 
 POINTS = 60
 POINTS_MIN = 4
 COLUMNS = ("ts_ms", "open", "high", "low", "close")
+VOLUME = "volume"
+VOLUME_DECIMALS = 8
 SHARED = FilePath(__file__).resolve().parents[2].parent / "shared" / "data"
 """Where recorded market data lies, beside the repository: it is not part of it."""
 
@@ -29,13 +31,14 @@ class BadRecording(Exception):
 
 
 class Bar(NamedTuple):
-    """One candle; `ts_ms` is its opening time, prices are 1e-8."""
+    """One candle; `ts_ms` is its opening time, prices are 1e-10, volume 1e-8 base, 0 where the file has none."""
 
     ts_ms: Milliseconds
     open: Price
     high: Price
     low: Price
     close: Price
+    volume: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,19 @@ class Recording:
         bar = self.bars[number]
         step = div_floor((at_ms - bar.ts_ms) * self.points, self.bar_ms)
         return self.point(bar, step)
+
+    def volume(self, since_ms: Milliseconds, until_ms: Milliseconds) -> int:
+        """What traded between two times: a bar's volume is spread evenly over it."""
+        number = max(0, bisect_right(self.bars, since_ms, key=lambda bar: bar.ts_ms) - 1)
+        traded = 0
+        while number < len(self.bars) and self.bars[number].ts_ms < until_ms:
+            traded += self.traded(self.bars[number], until_ms) - self.traded(self.bars[number], since_ms)
+            number += 1
+        return traded
+
+    def traded(self, bar: Bar, at_ms: Milliseconds) -> int:
+        """What has traded of a bar at a time; rounded down, and whole at its end."""
+        return div_floor(bar.volume * clamp(at_ms - bar.ts_ms, 0, self.bar_ms), self.bar_ms)
 
     def point(self, bar: Bar, step: int) -> Price:
         """Price at a step of a bar, 0 to points - 1: straight lines between the four corners."""
@@ -112,7 +128,8 @@ def checked(rows: "csv.DictReader[str]", name: str) -> Iterator[Bar]:
 def bar_of(row: dict[str, str], place: str) -> Bar:
     """Convert one row exactly."""
     try:
-        bar = Bar(int(row["ts_ms"]), *(price_of(row[column]) for column in COLUMNS[1:]))
+        opening, high, low, close = (price_of(row[column]) for column in COLUMNS[1:])
+        bar = Bar(int(row["ts_ms"]), opening, high, low, close, volume_of(row.get(VOLUME)))
     except (ValueError, TypeError, InvalidOperation) as error:
         raise BadRecording(f"{place}: {error!r}") from error
     if not 0 < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
@@ -121,8 +138,16 @@ def bar_of(row: dict[str, str], place: str) -> Bar:
 
 
 def price_of(text: str) -> Price:
-    """Decimal text as 1e-8; ValueError when it has more digits."""
+    """Decimal text as 1e-10; ValueError when it has more digits."""
     scaled = Decimal(text).scaleb(INDEX_DECIMALS)
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{text} has more than {INDEX_DECIMALS} digits after the point")
     return int(scaled)
+
+
+def volume_of(text: str | None) -> int:
+    """Decimal text as 1e-8, rounded down: it only weighs a price; 0 for none. ValueError for less than nothing."""
+    volume = int(Decimal(text or 0).scaleb(VOLUME_DECIMALS))
+    if volume < 0:
+        raise ValueError(f"a volume of {text}")
+    return volume

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.core.fixed import INDEX_DECIMALS, Milliseconds, Price, clamp, div_floor
-from services.oracle.noise import ONE, layered_noise
+from services.oracle.noise import ONE, draw, layered_noise
 from services.oracle.path import between
 
 MINUTE_MS = 60_000
@@ -16,6 +16,10 @@ PERIODS_MS = (32 * MINUTE_MS, 8 * MINUTE_MS, 2 * MINUTE_MS, MINUTE_MS // 2, 8_00
 FADE_MS = 5 * MINUTE_MS
 FOREVER_MS = 2**62
 DOLLAR: Price = 10**INDEX_DECIMALS
+TRADED_DOLLARS = 20_000
+TRADED_MS = 1_000
+VOLUME_ONE = 10**8
+"""Volumes are 1e-8 base."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Scenario:
         return self.waypoints[0].at_ms
 
     def price(self, at_ms: Milliseconds) -> Price | None:
-        """Price at a time, 1e-8 dollars; None before the scenario begins."""
+        """Price at a time, 1e-10 dollars; None before the scenario begins."""
         if at_ms < self.begins_ms:
             return None
         number = bisect_right(self.waypoints, at_ms, key=lambda waypoint: waypoint.at_ms) - 1
@@ -56,6 +60,14 @@ class Scenario:
         ppm = layered_noise(self.seed, self.name, at_ms, PERIODS_MS) * start.noise_ppm
         fade_ms = clamp(min(since_ms, left_ms), 0, FADE_MS)
         return level + div_floor(level * ppm * fade_ms, ONE * ONE * FADE_MS)
+
+    def volume(self, since_ms: Milliseconds, until_ms: Milliseconds) -> int:
+        """What traded: about TRADED_DOLLARS a second, more or less from one second to the next as the seed says."""
+        price = self.price(until_ms)
+        if price is None:
+            return 0
+        part = ONE + draw(self.seed, f"{self.name}.traded", div_floor(until_ms, TRADED_MS))
+        return div_floor(TRADED_DOLLARS * (until_ms - since_ms) * part * DOLLAR * VOLUME_ONE, 1_000 * ONE * price)
 
 
 def units(dollars: int) -> Price:

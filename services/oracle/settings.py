@@ -7,13 +7,13 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from services.core.settings import Settings, check_address
-from services.oracle.correlated import BASE_INDEX, RELATIONS
+from services.oracle.correlated import BASE_INDEX, CROSSES, RELATIONS
 from services.oracle.drills import Drill, read_drills
 from services.oracle.recorded import POINTS
 from services.oracle.scenario import SCENARIOS
 from services.oracle.sources import INTERVAL_MS, SOURCES_MAX
 
-INDICES = (BASE_INDEX, *RELATIONS)
+INDICES = (BASE_INDEX, *RELATIONS, *CROSSES)
 
 
 class OracleSettings(Settings):

@@ -14,6 +14,8 @@ SOURCES_MAX = len(SOURCES) + len(MORE_SOURCES)
 LAG_MS_MAX = 400
 NOISE_PPM = 200
 INTERVAL_MS = 1_000
+VOLUME_MAX = 10**18
+"""Ten billion of the base in one look: more is no more."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Source:
     lag_ms: int
     phase_ms: int
     interval_ms: int = INTERVAL_MS
+    part_ppm: int = ONE
+    """Its part of all that trades."""
 
     def observed_ms(self, now_ms: Milliseconds) -> Milliseconds:
         """Time of its last look at or before `now_ms`."""
@@ -36,7 +40,12 @@ class Source:
         if price is None:
             return None
         error = div_floor(price * draw(self.seed, f"{self.name}/{index}", at_ms) * NOISE_PPM, ONE * ONE)
-        return PriceObserved(self.name, index, price + error, at_ms)
+        return PriceObserved(self.name, index, price + error, at_ms, self.volume(path, at_ms - self.lag_ms))
+
+    def volume(self, path: Path, seen_ms: Milliseconds) -> int:
+        """What traded there in the interval before, 1e-8 base: its part of all that did."""
+        traded = div_floor(path.volume(seen_ms - self.interval_ms, seen_ms) * self.part_ppm, ONE)
+        return min(traded, VOLUME_MAX)
 
 
 def declared_sources(seed: int, interval_ms: int = INTERVAL_MS, count: int = len(SOURCES)) -> tuple[Source, ...]:
@@ -48,6 +57,7 @@ def declared_sources(seed: int, interval_ms: int = INTERVAL_MS, count: int = len
             div_floor((draw(seed, name, -1) + ONE) * LAG_MS_MAX, 2 * ONE),
             div_floor((draw(seed, name, -2) + ONE) * interval_ms, 2 * ONE) % interval_ms,
             interval_ms,
+            div_floor(ONE, count),
         )
         for name in (*SOURCES, *MORE_SOURCES)[:count]
     )

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.core import messages as m
-from services.core.fixed import FRACTION_ONE
+from services.core.fixed import FRACTION_ONE, INDEX_DECIMALS
 from services.core.memory_log import MemoryLog
 from services.funding.sources import Flaw
 from services.oracle.live import LiveVenue, connector, live_venues
@@ -68,7 +68,7 @@ class Stage:
     def has_heard(self, name: str) -> bool:
         """Whether a venue knows what its server says now."""
         top, seen = self.servers[name].top(), self.venues[name].seen.get("BTC_USD")
-        price = (Decimal(top["bidPrice"]) + Decimal(top["askPrice"])) * 10**8 / 2
+        price = (Decimal(top["bidPrice"]) + Decimal(top["askPrice"])) * 10**INDEX_DECIMALS / 2
         return seen is not None and seen == (int(price), self.clock.now_ms)
 
     def take(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.core.fixed import INDEX_DECIMALS
 from services.oracle.live import (
     PAUSE_SECONDS,
     PAUSE_SECONDS_MAX,
@@ -17,9 +18,11 @@ from services.oracle.live import (
     connectors,
     pause_seconds,
     price_of,
+    symbol_of,
     way_of,
 )
 
+DOLLAR = 10**INDEX_DECIMALS
 NOW_MS = 1_700_000_000_000
 
 
@@ -67,15 +70,15 @@ def ticker(bid: object = None, ask: object = None, last: object = None, timestam
 
 
 PRICES: list[tuple[str, dict[str, Any], int | None]] = [
-    ("the middle", ticker("100.1", "100.2"), 10_015_000_000),
-    ("rounded down", ticker("0.00000001", "0.00000002"), 1),
-    ("numbers too, by what they print", ticker(61837.63, 61837.64), 6_183_763_500_000),
-    ("the last price of an empty side", ticker("100.1", None, "99"), 9_900_000_000),
+    ("the middle", ticker("100.1", "100.2"), 10_015 * DOLLAR // 100),
+    ("rounded down", ticker("0.0000000001", "0.0000000002"), 1),
+    ("numbers too, by what they print", ticker(61837.63, 61837.64), 618_376_350_000_000),
+    ("the last price of an empty side", ticker("100.1", None, "99"), 99 * DOLLAR),
     ("nothing", ticker(), None),
     ("no number", ticker("x", "y", "z"), None),
     ("not a number", ticker("NaN", "1", "Infinity"), None),
     ("below zero", ticker("-1", "1", "-3"), None),
-    ("too small to say", ticker(last="0.000000001"), None),
+    ("too small to say", ticker(last="0.00000000001"), None),
     ("too large to be kept", ticker("1e30", "1e31"), None),
 ]
 
@@ -87,8 +90,24 @@ def test_price(said: dict[str, Any], price: int | None) -> None:
 
 async def test_symbols_are_the_first_that_stand_for_dollars() -> None:
     one = await heard(MadeUpExchange(("fetchTickers",), [ticker("1", "3")]), "BTC_USD", "ETH_USD", "SOL_USD")
-    assert [(seen.index, seen.price) for seen in one.due(NOW_MS)] == [("BTC_USD", 2 * 10**8), ("ETH_USD", 2 * 10**8)]
+    assert [(seen.index, seen.price) for seen in one.due(NOW_MS)] == [("BTC_USD", 2 * DOLLAR), ("ETH_USD", 2 * DOLLAR)]
     assert one.due(NOW_MS) == []
+
+
+SYMBOLS = [
+    ("a dollar is the first quote listed", "ETH_USD", "ETH/USD"),
+    ("or what stands for it", "BTC_USD", "BTC/USDT"),
+    ("another quote is meant as it is said", "ETH_USDT", "ETH/USDT"),
+    ("and no other", "ETH_EUR", ""),
+    ("a token is not quoted in itself", "USDT_USD", "USDT/USDC"),
+]
+
+
+@pytest.mark.parametrize(("index", "symbol"), [row[1:] for row in SYMBOLS], ids=[row[0] for row in SYMBOLS])
+def test_symbols_of_indices(index: str, symbol: str) -> None:
+    exchange = MadeUpExchange((), [])
+    exchange.markets = dict.fromkeys(("BTC/USDT", "ETH/USD", "ETH/USDT", "USDT/USDT", "USDT/USDC"))
+    assert symbol_of(exchange, index) == symbol
 
 
 async def test_a_venue_that_lists_nothing_wanted_says_so() -> None:
@@ -99,13 +118,13 @@ async def test_a_venue_that_lists_nothing_wanted_says_so() -> None:
 
 async def test_a_venue_with_single_tickers_only_is_asked_one_by_one() -> None:
     one = await heard(MadeUpExchange(("fetchTicker",), [ticker("1", "1"), ticker("2", "2")]), "BTC_USD", "ETH_USD")
-    assert [seen.price for seen in one.due(NOW_MS)] == [10**8, 2 * 10**8]
+    assert [seen.price for seen in one.due(NOW_MS)] == [DOLLAR, 2 * DOLLAR]
 
 
 async def test_what_a_venue_stamps_earlier_than_before_is_not_taken() -> None:
     said = [ticker("1", "1", timestamp=NOW_MS - 10), ticker("2", "2", timestamp=NOW_MS - 11)]
     one = await heard(MadeUpExchange(("fetchTickers",), said))
-    assert [(seen.price, seen.observed_ms) for seen in one.due(NOW_MS)] == [(10**8, NOW_MS)]
+    assert [(seen.price, seen.observed_ms) for seen in one.due(NOW_MS)] == [(DOLLAR, NOW_MS)]
 
 
 async def test_a_last_price_is_as_old_as_its_venue_says() -> None:
@@ -165,4 +184,4 @@ def test_bad_options_are_refused_naming_the_file(text: str, tmp_path: Path) -> N
 
 def test_prices_never_pass_through_floats() -> None:
     """Seventeen digits, which a float does not hold."""
-    assert price_of(ticker("123456789.12345678", "123456789.12345678"))[0] == 12345678912345678
+    assert price_of(ticker("123456789.12345678", "123456789.12345678"))[0] == 1_234_567_891_234_567_800

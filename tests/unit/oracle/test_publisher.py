@@ -53,6 +53,13 @@ def test_a_source_errs_by_little() -> None:
         assert abs(seen.price - price) <= price * NOISE_PPM // 1_000_000 + 1
 
 
+def test_the_volumes_of_all_sources_are_what_traded() -> None:
+    seen = observed(1_000, 600)
+    traded = sum(one.volume for one in seen)
+    assert all(one.volume for one in seen[3:])
+    assert abs(traded / MARCH.volume(MARCH.begins_ms, MARCH.begins_ms + 600_000) - 1) < 0.2
+
+
 async def test_observations_reach_every_funding_partition_with_their_age() -> None:
     home = MemoryLog(lambda: MARCH.begins_ms + 60_500)
     await home.create({"funding.inbox": 2})

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.oracle.recorded import BadRecording, Bar, Recording, read_recording
+from services.oracle.scenario import DOLLAR
 from tests.market_data import market_data
 
 MINUTE = 60_000
 HEADER = "ts_ms,open,high,low,close,volume"
-ROWS = ["0,100.5,110,90,95,1", "60000,95,95.00000001,94,94.5,2", "240000,94.5,94.5,94.5,94.5,0"]
+ROWS = ["0,100.5,110,90,95,1", "60000,95,95.0000000001,94,94.5,2", "240000,94.5,94.5,94.5,94.5,0"]
 
-prices = st.integers(min_value=1, max_value=10**14)
+prices = st.integers(min_value=1, max_value=10**16)
 
 
 @st.composite
@@ -49,21 +50,34 @@ def written(tmp_path: Path, rows: list[str], header: str = HEADER) -> Path:
 def test_a_gap_is_an_outage(tmp_path: Path) -> None:
     recording = read_recording(written(tmp_path, ROWS), seed=1)
     assert recording.bar_ms == MINUTE
-    assert recording.price(0) == 10_050_000_000
+    assert recording.price(0) == 1_005 * DOLLAR // 10
     assert recording.price(-1) is None
-    assert recording.price(119_999) == 9_450_000_000
+    assert recording.price(119_999) == 945 * DOLLAR // 10
     assert recording.price(120_000) is None
     assert recording.price(239_999) is None
-    assert recording.price(240_000) == 9_450_000_000
+    assert recording.price(240_000) == 945 * DOLLAR // 10
     assert recording.price(recording.ends_ms) is None
 
 
+def test_a_bars_volume_is_spread_over_it_and_nothing_is_lost(tmp_path: Path) -> None:
+    recording = read_recording(written(tmp_path, ["0,1,1,1,1,0.00000007", "60000,1,1,1,1,0.00000002"]), seed=1)
+    assert [recording.volume(since, since + 20_000) for since in (0, 20_000, 40_000)] == [2, 2, 3]
+    assert recording.volume(50_000, 70_000) == 2, "parts of two bars"
+    assert recording.volume(-60_000, 240_000) == 9, "all of it, and nothing outside"
+    assert recording.volume(120_000, 180_000) == 0
+    without = read_recording(
+        written(tmp_path, [row.rpartition(",")[0] for row in ROWS], "ts_ms,open,high,low,close"), 1
+    )
+    assert without.volume(0, 240_000) == 0
+
+
 BAD = [
-    ("too many digits", ["0,1.000000001,2,1,1,0", ROWS[1]], HEADER, "line 2.*more than 8 digits"),
+    ("too many digits", ["0,1.00000000001,2,1,1,0", ROWS[1]], HEADER, "line 2.*more than 10 digits"),
     ("no number", ["0,x,2,1,1,0", ROWS[1]], HEADER, "line 2"),
     ("not in order", [ROWS[1], ROWS[0]], HEADER, "line 3: not later"),
     ("outside its bar", ["0,3,2,1,1,0", ROWS[1]], HEADER, "line 2: open and close"),
     ("missing column", ROWS, "ts_ms,open,high,low,last,volume", "header lacks"),
+    ("a volume below nothing", ["0,1,2,1,1,-1", ROWS[1]], HEADER, "line 2.*a volume of -1"),
     ("one bar", ROWS[:1], HEADER, "fewer than two"),
 ]
 
@@ -84,4 +98,4 @@ def test_the_hours_of_march_2020_play() -> None:
     recording = read_recording(file, seed=1, points=3_600)
     second_leg = 1_584_064_800_000
     played = [recording.price(second_leg + second * 1_000) for second in range(3_600)]
-    assert min(price for price in played if price is not None) == 3_850 * 10**8
+    assert min(price for price in played if price is not None) == 3_850 * DOLLAR

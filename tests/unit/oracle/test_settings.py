@@ -6,7 +6,9 @@ import pytest
 
 from services.core.process import CannotStart
 from services.core.settings import BadSettings, load
+from services.oracle.correlated import CROSSES, RELATIONS
 from services.oracle.process import connects, path_feeds, paths
+from services.oracle.scenario import DOLLAR
 from services.oracle.settings import OracleSettings
 
 HEADER = "ts_ms,open,high,low,close\n"
@@ -25,25 +27,28 @@ def recorded(folder: Path, name: str, price: int) -> Path:
     return file
 
 
-def test_by_default_three_indices_of_the_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_default_every_index_that_can_be_made_of_the_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = loaded(monkeypatch)
     feeds = path_feeds(settings, paths(settings), 0)
-    assert len(feeds) == 3
-    assert list(paths(settings)) == ["BTC_USD", "ETH_USD", "SOL_USD"]
+    assert len(feeds) == 1 + len(RELATIONS) + len(CROSSES)
+    assert list(paths(settings)) == ["BTC_USD", *RELATIONS, *CROSSES]
 
 
 def test_one_file_is_for_bitcoin_and_the_others_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = loaded(monkeypatch, recorded=str(recorded(tmp_path, "btc.csv", 8_000)))
     found = paths(settings)
-    assert found["BTC_USD"].price(0) == 8_000 * 10**8
-    assert found["ETH_USD"].price(0) in range(190 * 10**8, 204 * 10**8)
+    assert found["BTC_USD"].price(0) == 8_000 * DOLLAR
+    assert found["ETH_USD"].price(0) in range(190 * DOLLAR, 204 * DOLLAR)
 
 
 def test_a_file_per_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     files = {"BTC_USD": recorded(tmp_path, "btc.csv", 8_000), "DOGE_USD": recorded(tmp_path, "doge.csv", 2)}
     text = ",".join(f"{index}={file}" for index, file in files.items())
     found = paths(loaded(monkeypatch, recorded=text, index="DOGE_USD,BTC_USD"))
-    assert {index: path.price(0) for index, path in found.items()} == {"BTC_USD": 8_000 * 10**8, "DOGE_USD": 2 * 10**8}
+    assert {index: path.price(0) for index, path in found.items()} == {
+        "BTC_USD": 8_000 * DOLLAR,
+        "DOGE_USD": 2 * DOLLAR,
+    }
 
 
 BAD = [
