@@ -1,10 +1,10 @@
 """Public events as protobuf, encoded once by the machine's host; the fields of a message and of its protobuf have the same names."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from msgspec.structs import astuple
 
 from services.core import messages as m
@@ -16,40 +16,27 @@ SIDES = {m.Side.BUY: common_pb2.SIDE_BID, m.Side.SELL: common_pb2.SIDE_ASK, 0: c
 """Sides as protobuf has them; an auction's trade has no taker, so no side."""
 SIDE_FIELDS = ("side", "taker_side")
 
-ROWS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
-    "marks": (feeds_pb2.Mark, ("market", "mark_price", "index_price")),
-    "bids": (feeds_pb2.BookLevel, ("price", "size")),
-    "asks": (feeds_pb2.BookLevel, ("price", "size")),
-    "tiers": (feeds_pb2.FeeTier, ("tier", "maker_share", "taker_share")),
-    "quotes": (feeds_pb2.QuoteState, ("client_id", "order_id", "side", "price", "size", "remaining", "reason")),
-}
-"""Fields that are lists of tuples: their protobuf and the names of its fields."""
-
 
 def event_name(message: type[m.Message]) -> str:
     """Name of a message inside FeedRecord: snake case."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", message.__name__).lower()
 
 
-def plain_fields(message: Any) -> dict[str, Any]:  # noqa: ANN401 - any struct
-    """Fields of a struct as protobuf takes them."""
-    return plain((name, getattr(message, name)) for name in message.__struct_fields__)
+def plain_fields(struct: Any, described: Descriptor) -> dict[str, Any]:  # noqa: ANN401 - any struct
+    """Fields of a struct as its protobuf takes them."""
+    return {name: plain(getattr(struct, name), described.fields_by_name[name]) for name in struct.__struct_fields__}
 
 
-def plain(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Fields as protobuf takes them."""
-    fields: dict[str, Any] = {}
-    for name, field in named:
-        if name in SIDE_FIELDS:
-            fields[name] = SIDES[field]
-        elif name in ROWS:
-            kind, columns = ROWS[name]
-            fields[name] = [kind(**plain(zip(columns, row, strict=True))) for row in field]
-        elif isinstance(field, msgspec.Struct):
-            fields[name] = plain_fields(field)
-        else:
-            fields[name] = field
-    return fields
+def plain(value: Any, field: FieldDescriptor) -> Any:  # noqa: ANN401 - whatever a field holds
+    """Value as a field of a protobuf takes it; a list of tuples becomes one of messages, cell by field in their order."""
+    if field.name in SIDE_FIELDS:
+        return SIDES[value]
+    kind = field.message_type
+    if kind is None:
+        return value
+    if not field.is_repeated:
+        return plain_fields(value, kind)
+    return [{one.name: plain(cell, one) for one, cell in zip(kind.fields, row, strict=True)} for row in value]
 
 
 PUBLIC: dict[type[m.Message], tuple[str, Callable[..., Any]]] = {
@@ -57,6 +44,12 @@ PUBLIC: dict[type[m.Message], tuple[str, Callable[..., Any]]] = {
     for row in ROUTES
     if any(hop.reader.startswith("feed.") for hop in row.hops)
 }
+
+
+def columns_of(field: FieldDescriptor) -> tuple[str, ...]:
+    """Names of the cells of a list's rows; none for a list of plain values."""
+    kind = field.message_type
+    return () if kind is None else tuple(one.name for one in kind.fields)
 
 
 class Form:
@@ -70,14 +63,14 @@ class Form:
         self.names = message.__struct_fields__
         self.side = next((field for field in self.names if field in SIDE_FIELDS), "")
         described = [self.event.DESCRIPTOR.fields_by_name[field] for field in self.names]
-        self.lists = {field.name for field in described if field.is_repeated}
+        self.lists = {field.name: columns_of(field) for field in described if field.is_repeated}
         self.is_flat = not any(field.is_repeated or field.message_type for field in described)
         self.is_listing = any(field.message_type and not field.is_repeated for field in described)
 
     def fill(self, event: m.Message) -> None:
         """Write every field, those that are zero too, so that nothing stays of the event before."""
         if self.is_listing:
-            self.event.CopyFrom(self.kind(**plain_fields(event)))
+            self.event.CopyFrom(self.kind(**plain_fields(event, self.event.DESCRIPTOR)))
             return
         for name, value in zip(self.names, astuple(event), strict=True):
             if name in self.lists:
@@ -89,10 +82,10 @@ class Form:
         """Write a field that is a list of numbers or of tuples."""
         field = getattr(self.event, name)
         field.clear()
-        if name not in ROWS:
+        columns = self.lists[name]
+        if not columns:
             field.extend(rows)
             return
-        columns = ROWS[name][1]
         for row in rows:
             cells = dict(zip(columns, row, strict=True))
             if "side" in cells:

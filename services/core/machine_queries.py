@@ -71,5 +71,7 @@ def command_state(
     answer, resolved = commands.answer(header, now_ms)
     state = queries_pb2.CommandState(answer=ANSWERS[answer])
     if resolved is not None:
-        state.resolved.CopyFrom(feeds_pb2.CommandResolved(**plain_fields(resolved)))
+        state.resolved.CopyFrom(
+            feeds_pb2.CommandResolved(**plain_fields(resolved, feeds_pb2.CommandResolved.DESCRIPTOR))
+        )
     return state

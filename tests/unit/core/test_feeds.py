@@ -22,6 +22,7 @@ SAMPLES: dict[str, Any] = {
     "asks": [(8, 2)],
     "tiers": [(1, 2, 3)],
     "quotes": [(1, 2, -1, 4, 5, 6, 7)],
+    "collateral": [(1, 2)],
 }
 
 
@@ -51,7 +52,7 @@ def built_anew(event: m.Message) -> bytes:
     """The record of an event, built without anything that is kept between records."""
     name, protobuf = protobuf_of(type(event))
     record = feeds_pb2.FeedRecord(machine="risk/0", seq=7, at_ms=8, origin_ms=9, trace=10)
-    getattr(record, name).CopyFrom(protobuf(**plain_fields(event)))
+    getattr(record, name).CopyFrom(protobuf(**plain_fields(event, protobuf.DESCRIPTOR)))
     return record.SerializeToString(deterministic=True)
 
 
