@@ -128,7 +128,7 @@ def initial_fraction(market: Market, amount: Amount) -> Fraction:
 
 
 def scaled_by_interest(fraction: Fraction, open_interest: Size, lower: Size, upper: Size) -> Fraction:
-    """Initial margin fraction while open interest stands between two bounds: it rises to one; both 0 for no bounds.
+    """Initial margin fraction while open interest stands between two bounds: it rises to one, if it is less; both 0 for no bounds.
 
         fraction + floor((1 - fraction) * (open_interest - lower) / (upper - lower))
 
@@ -136,7 +136,7 @@ def scaled_by_interest(fraction: Fraction, open_interest: Size, lower: Size, upp
     Rounds   down, for the account: maintenance margin never knows open interest
     Source   F-DX-2
     """
-    if upper == 0 or open_interest <= lower:
+    if upper == 0 or open_interest <= lower or fraction >= FRACTION_ONE:
         return fraction
     if open_interest >= upper:
         return FRACTION_ONE
