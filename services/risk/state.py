@@ -172,7 +172,8 @@ class Subaccount:
     """Balances and exposures. `idle` may fall below zero by involuntary payments (M-7); `unsettled` <= 0 is outside equity (M-13).
 
     `cancels` are the CancelAllRequested not answered yet: (market, reason, command id). `cancel_at_ms` is the scheduled cancel;
-    `cancel_timers` are the times at which it is looked at, earliest last.
+    `cancel_timers` are the times at which it and the slices of TWAPs are looked at, earliest last. `protections` of its quotes are
+    (interval, most quantity, most delta, time frozen).
     """
 
     id: SubaccountId
@@ -192,6 +193,7 @@ class Subaccount:
     leverage_max: int = 0
     triggers: dict[int, Trigger] = field(default_factory=dict)
     box: Box | None = None
+    protections: dict[MarketId, tuple[int, Size, Size, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

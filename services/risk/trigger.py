@@ -10,8 +10,8 @@ from services.core.messages import CommandId
 class Trigger:
     """A stop, take-profit, trailing stop or TWAP of a subaccount; `id` counts with its orders' refs.
 
-    `below` and `above` are the thresholds at which its wire is armed, 0 for none. For a TWAP `size` is the whole, `remaining` what is
-    left; its price is a tolerance, its wire a timer due at `next_ms`.
+    `below` and `above` are the thresholds at which its wires are armed, 0 for none. For a TWAP `size` is the whole, `remaining` what is
+    left; its `trail` is a tolerance, its wire a timer due at `next_ms`. An exit has `parent`, and minus the ref of its order as `group`.
     """
 
     id: int
@@ -37,3 +37,4 @@ class Trigger:
     next_ms: Milliseconds = 0
     ends_ms: Milliseconds = 0
     status: int = 1
+    starts_ms: Milliseconds = 0
