@@ -13,7 +13,7 @@ def liquidation_price(is_below: Callable[[Price], bool], mark: Price, low: Price
 
     Units    10^-price_decimals of the market; 0 < low <= mark <= high
     Rounds   never: at the price the account is below, one unit nearer to the mark it is not
-    Source   M-3; F-2.5, F-2.12 in general: the prices at which an account is safe are an interval, for margin grows at least as fast as size
+    Source   M-3; F-2.5 and F-2.12 in general. Equity less margin is concave in one price, so that the safe ones are an interval
     """
     if is_below(mark):
         return mark

@@ -1,4 +1,4 @@
-"""Vectors of formulas as data: one JSON object per line, `{"id", "formula", "source", "in", "out"}`; see README.md.
+"""Vectors of formulas as data: one JSON object per line, `{"id", "formula", "source", "in", "out"}` and perhaps a note; see README.md.
 
 Numbers are texts, read exactly; nothing here knows a formula.
 """
@@ -13,6 +13,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 FIELDS = {"id", "formula", "source", "in", "out"}
+NOTE = "note"
 
 
 class Vector(NamedTuple):
@@ -23,6 +24,7 @@ class Vector(NamedTuple):
     source: str
     given: dict[str, Any]
     expected: dict[str, Any]
+    note: str = ""
 
 
 def read_vectors(file: str) -> list[Vector]:
@@ -30,9 +32,10 @@ def read_vectors(file: str) -> list[Vector]:
     found = []
     for number, line in enumerate((HERE / file).read_text().splitlines(), 1):
         row = json.loads(line)
-        if set(row) != FIELDS:
-            raise ValueError(f"{file} line {number}: fields are {sorted(FIELDS)}, not {sorted(row)}")
-        found.append(Vector(*(exact(row[name]) for name in ("id", "formula", "source", "in", "out"))))
+        if set(row) - {NOTE} != FIELDS:
+            raise ValueError(f"{file} line {number}: fields are {sorted(FIELDS)}, perhaps a {NOTE}, not {sorted(row)}")
+        given, expected = exact(row["in"]), exact(row["out"])
+        found.append(Vector(row["id"], row["formula"], row["source"], given, expected, row.get(NOTE, "")))
     return found
 
 
@@ -51,6 +54,16 @@ def formula_vectors(file: str, *formulas: str) -> pytest.MarkDecorator:
     if not chosen:
         raise ValueError(f"{file} has no vector of {formulas}")
     return pytest.mark.parametrize("vector", chosen, ids=[one.id for one in chosen])
+
+
+def agrees(told: Any, printed: Any) -> bool:
+    """Whether a result rounds to what is printed, digit for digit; what is no decimal text has to be the same."""
+    if isinstance(printed, list):
+        return len(told) == len(printed) and all(agrees(*pair) for pair in zip(told, printed, strict=True))
+    if not isinstance(printed, str):
+        return bool(told == printed)
+    digits = len(printed.partition(".")[2])
+    return abs(Fraction(told) - Fraction(printed)) * 2 <= Fraction(1, 10**digits)
 
 
 def units(text: str, decimals: int) -> int:
