@@ -13,7 +13,7 @@ import msgspec
 from services.core import messages as m
 from services.core.fixed import FRACTION_ONE, SLOTS, slot_of
 from services.core.keys import account_of_key, key_id
-from services.core.markets import Asset, Market
+from services.core.markets import UNIT_OF_ACCOUNT, Asset, Collateral, Market
 from services.core.reasons import Reason
 from services.core.spine import Engine, Machine
 from services.core.topics import OUTSIDE, ROUTES, SERVICES
@@ -31,7 +31,7 @@ START_MS = 1_584_000_000_000
 ADMIN_KEY = 7
 SECOND_ADMIN_KEY = 9
 USDC_UNIT = 10**8
-USDC = Asset(1, "USDC", 8, 1_000_000 * USDC_UNIT)
+USDC = Asset(1, "USDC", 8, 1_000_000 * USDC_UNIT, UNIT_OF_ACCOUNT)
 PERCENT = FRACTION_ONE // 100
 BTC = Market(
     id=1,
@@ -64,11 +64,54 @@ BTC = Market(
 """One unit of price times one of size is ten units of USDC: 1 BTC (100,000) at 8,000.00 (800,000) is 8,000 USDC."""
 COIN = 100_000
 """One whole BTC in units of size."""
-BITCOIN = Asset(2, "BTC", 8, 10**12)
+BITCOIN = Asset(
+    2,
+    "BTC",
+    8,
+    10**12,
+    Collateral(
+        index="BTC_USD",
+        initial_weight=95 * PERCENT,
+        maintenance_weight=FRACTION_ONE * 975 // 1000,
+        weight_base=110 * PERCENT,
+        weight_penalty=FRACTION_ONE // 500,
+        borrow_initial_fraction=15 * PERCENT,
+        borrow_initial_factor=FRACTION_ONE // 500,
+        borrow_maintenance_fraction=8 * PERCENT,
+        borrow_maintenance_factor=FRACTION_ONE // 1_000,
+        price_stale_ms=60_000,
+    ),
+)
 SPOT = msgspec.structs.replace(
     BTC, id=2, symbol="BTC_USDC", kind=2, base_asset=2, base_decimals=8, maker_fee=0, taker_fee=FRACTION_ONE // 1_000
 )
 """One unit of size is a thousand units of BTC."""
+INVERSE = msgspec.structs.replace(
+    BTC,
+    id=3,
+    symbol="BTC_USD_IPERP",
+    kind=3,
+    settlement_asset=2,
+    size_decimals=0,
+    face=100,
+    lot=1,
+    order_size_max=1_000_000,
+    position_max=10_000_000,
+    impact_notional=10**8,
+)
+"""A contract is worth one dollar of bitcoin: 8,000 of them are one BTC at 8,000."""
+FUTURE = msgspec.structs.replace(
+    INVERSE,
+    id=4,
+    symbol="BTC_USD_20200313",
+    kind=5,
+    face=10_000,
+    expires_ms=START_MS + 86_400_000,
+    settlement_window_ms=3_600_000,
+    order_size_max=10_000,
+    position_max=100_000,
+)
+"""A contract is worth a hundred dollars; it expires a day after the start."""
 DOLLAR = 100
 """One USDC in units of price."""
 

@@ -1,15 +1,17 @@
 """Admission as in M-4: whether a subaccount can bear an order at its worst price, with all that is open; it changes nothing."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.core.fixed import Amount, AssetId, Price, Size
+from services.core.contracts import maintenance_margin
+from services.core.fixed import FRACTION_ONE, Amount, Size, account_of, div_floor
 from services.core.markets import Market
 from services.core.messages import Side
 from services.core.reasons import Reason, Refusal
 from services.risk import margin
-from services.risk.health import Health, health, settled_in
-from services.risk.margin_call import margin_at_most
-from services.risk.state import Exposure, State, Subaccount, hold_asset, hold_at
+from services.risk.fills import Flow, flow_of, flows, moved_at_most, moved_since_held, received
+from services.risk.health import Health, Parts, initial_of, part_of, parts_of, price_seen, total
+from services.risk.state import Exposure, State, Subaccount, hold_asset
 
 
 class Change(NamedTuple):
@@ -42,28 +44,27 @@ def check_admission(
     exposure = subaccount.exposures.get(market.id) or Exposure(market.id)
     if market.is_spot:
         return check_spot(state, subaccount, market, change)
-    return check_perpetual(state, subaccount, market, exposure, change, adds_risk=adds_risk)
+    return check_contract(state, subaccount, market, exposure, change, adds_risk=adds_risk)
 
 
 def check_spot(state: State, subaccount: Subaccount, market: Market, change: Change) -> Refusal | None:
-    """Refuse a purchase by which too little margin would be left, for what is bought counts nothing yet, and what is not there to give."""
+    """Refuse what would leave too little margin, by the haircut of what is received, and what is not there to give."""
     if subaccount.liquidation is not None:
         return Refusal(Reason.ACCOUNT_LIQUIDATING)
-    if change.buy_hold > 0:
-        now = health(state, subaccount, market.settlement_asset)
-        missing = now.initial + now.holds + change.buy_hold - now.equity
-        missing += lost_since_held(state, subaccount, market.settlement_asset, now, missing)
-        if missing > 0:
-            return Refusal(Reason.INSUFFICIENT_MARGIN, missing)
+    parts = parts_of(state, subaccount)
     for side, hold in ((Side.BUY, change.buy_hold), (Side.SELL, change.sell_hold)):
         asset = hold_asset(market, side)
-        available = max(0, subaccount.idle.get(asset, 0) - subaccount.holds.get(asset, 0))
+        part = part_of(parts, asset)
+        available = max(0, part.idle + min(0, part.profit) - part.holds)
         if hold > available:
             return Refusal(Reason.INSUFFICIENT_FUNDS, available)
-    return None
+    for side, hold in ((Side.BUY, change.buy_hold), (Side.SELL, change.sell_hold)):
+        part_of(parts, hold_asset(market, side)).holds += hold
+    missing = missing_initial(state, subaccount, parts, new_flows(state, market, change))
+    return Refusal(Reason.INSUFFICIENT_MARGIN, missing) if missing > 0 else None
 
 
-def check_perpetual(
+def check_contract(
     state: State, subaccount: Subaccount, market: Market, exposure: Exposure, change: Change, *, adds_risk: bool
 ) -> Refusal | None:
     """Refuse for the position limit or for initial margin; an order that lowers risk passes (F-DX-6)."""
@@ -75,47 +76,72 @@ def check_perpetual(
         exposure.sells + change.sells,
         may_shrink=shrinks or change.reducing > 0,
     )
-    if after > max(before, market.position_max):
-        return Refusal(Reason.POSITION_LIMIT, market.position_max)
+    position_max = position_limit(state, subaccount, market)
+    if after > max(before, position_max):
+        return Refusal(Reason.POSITION_LIMIT, position_max)
     if subaccount.liquidation is not None:
         return Refusal(Reason.ACCOUNT_LIQUIDATING)
-    now = health(state, subaccount, market.settlement_asset)
-    mark_price = state.marks[market.id].price
-    initial = (
-        now.initial
-        - margin.initial_margin(market, before, mark_price)
-        + margin.initial_margin(market, after, mark_price)
-    )
-    missing = initial + now.holds + change.buy_hold + change.sell_hold - now.equity
-    missing += lost_since_held(state, subaccount, market.settlement_asset, now, missing)
-    if missing <= 0 or (not adds_risk and lowers_risk(market, exposure, change, now, mark_price)):
+    parts = parts_of(state, subaccount)
+    part = part_of(parts, market.settlement_asset)
+    part.holds += change.buy_hold + change.sell_hold
+    if after != before:
+        part.initial += initial_of(state, subaccount, market, after) - initial_of(state, subaccount, market, before)
+    missing = missing_initial(state, subaccount, parts)
+    if missing <= 0 or (not adds_risk and lowers_risk(state, subaccount, market, exposure, change)):
         return None
     return Refusal(Reason.INSUFFICIENT_MARGIN, missing)
 
 
-def lost_since_held(state: State, subaccount: Subaccount, asset: AssetId, now: Health, missing: Amount) -> Amount:
-    """What resting orders would lose to the marks of now beyond what they hold, for they may fill the next moment (M-4).
+def position_limit(state: State, subaccount: Subaccount, market: Market) -> Size:
+    """Largest position that the account's tier may open; rounds down to the lot."""
+    account = state.accounts.get(account_of(subaccount.id))
+    share, _orders = state.limit_tiers.get(account.tier if account is not None else 0, (FRACTION_ONE, 0))
+    limit = div_floor(market.position_max * share, FRACTION_ONE)
+    return limit - limit % market.lot
 
-    Looks at single orders only where the most that marks can have moved against them decides.
+
+def new_flows(state: State, market: Market, change: Change) -> list[Flow]:
+    """What a change of spot orders gives and gets at most: bought at what is held for it, sold at the edge of the band."""
+    edge = margin.protection_price(market, Side.SELL, state.marks[market.id].price)
+    bought = flow_of(market, Side.BUY, change.buys, change.buy_hold, edge)
+    sold = flow_of(market, Side.SELL, change.sells, change.sell_hold, edge)
+    return [flow for flow in (bought, sold) if flow.given]
+
+
+def missing_initial(state: State, subaccount: Subaccount, parts: Parts, coming: Sequence[Flow] = ()) -> Amount:
+    """Worth that initial margin lacks if every order filled now, <= 0 when it is covered (M-4).
+
+    Resting orders may fill the next moment, so what they would lose at the marks of now beyond what they hold counts too. Single
+    orders are looked at only where the most that this can be, and the least that spot orders bring, leave doubt.
     """
-    most = margin_at_most(state, subaccount, asset, now) - now.initial - now.holds
-    if missing > 0 or missing + most <= 0:
-        return 0
-    return sum(
-        max(0, hold_at(market, order, state.marks[market.id].price) - order.hold)
-        for market, exposure in settled_in(state, subaccount, asset)
-        if not market.is_spot
-        for order in exposure.orders.values()
-    )
+    now = total(state, parts)
+    missing = now.initial - now.equity_initial
+    if missing <= 0:
+        most = missing + moved_at_most(state, subaccount)
+        if most <= 0:
+            return most
+        missing += moved_since_held(state, subaccount)
+    if missing <= 0:
+        return missing
+    every = [*flows(state, subaccount), *coming]
+    nets = {asset: part.net for asset, part in parts.items()}
+    return missing - received(state, every, nets, price_seen(state), is_initial=True)
 
 
-def lowers_risk(market: Market, exposure: Exposure, change: Change, now: Health, mark_price: Price) -> bool:
+def lowers_risk(state: State, subaccount: Subaccount, market: Market, exposure: Exposure, change: Change) -> bool:
     """Whether what closes may pass without initial margin, for risk falls even at its worst price (F-DX-6)."""
+    now = total(state, parts_of(state, subaccount))
     side = Side.SELL if exposure.size > 0 else Side.BUY
     resting = exposure.buys + change.buys if side == Side.BUY else exposure.sells + change.sells
-    closed = min(abs(exposure.size), resting + change.reducing)
-    released = margin.maintenance_margin(market, exposure.size, mark_price) - margin.maintenance_margin(
-        market, abs(exposure.size) - closed, mark_price
+    left = abs(exposure.size) - min(abs(exposure.size), resting + change.reducing)
+    mark_price = state.marks[market.id].price
+    parts = parts_of(state, subaccount)
+    part = part_of(parts, market.settlement_asset)
+    part.maintenance += maintenance_margin(market, left, mark_price) - maintenance_margin(
+        market, exposure.size, mark_price
     )
-    equity_after = now.equity - now.holds - change.buy_hold - change.sell_hold
-    return margin.lowers_risk(now.equity, now.maintenance, equity_after, now.maintenance - released)
+    part.holds += change.buy_hold + change.sell_hold
+    for one in parts.values():
+        one.idle -= one.holds
+    after: Health = total(state, parts)
+    return margin.lowers_risk(now.equity, now.maintenance, after.equity, after.maintenance)

@@ -10,10 +10,11 @@ ALARMS_MAX = 16
 
 
 class TimerKind(IntEnum):
-    """What this machine waits for; the subject of a lease is an account, of an alarm a subaccount."""
+    """What this machine waits for; the subject of a lease is an account, of an alarm and of a margin box's end a subaccount."""
 
     LEASE = 1
     ALARM = 2
+    BOX = 3
 
 
 def is_earliest(subaccount: Subaccount, at_ms: Milliseconds) -> bool:

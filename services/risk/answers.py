@@ -1,6 +1,6 @@
 """Matching's answers to orders: holds released on the outcome, fills booked in one entry each."""
 
-from services.core.contracts import base_amount, cash_flow, notional, value
+from services.core.contracts import base_amount, cash_flow, notional
 from services.core.fixed import FRACTION_ONE, account_of
 from services.core.markets import Market
 from services.core.messages import (
@@ -8,8 +8,6 @@ from services.core.messages import (
     CancelRefused,
     FillBooked,
     Leg,
-    MarketDelisted,
-    MarketState,
     Message,
     OrderCancelled,
     OrderFilled,
@@ -24,7 +22,7 @@ from services.core.messages import (
     Side,
 )
 from services.core.reasons import Reason, Refusal
-from services.risk import liquidation, margin
+from services.risk import brackets, liquidation, margin, steps
 from services.risk.events import balance_changed
 from services.risk.state import (
     Exposure,
@@ -49,6 +47,8 @@ WILLED = (
     Reason.CANCELLED_BY_DISCONNECT,
     Reason.CANCELLED_BY_SCHEDULE,
     Reason.CANCELLED_BY_VENUE,
+    Reason.CANCELLED_BY_GROUP,
+    Reason.CANCELLED_BY_PROTECTION,
 )
 """Reasons of somebody's decision: the order is cancelled; for any other it has expired."""
 
@@ -122,7 +122,7 @@ def process_cancelled(state: State, cancelled: OrderCancelled) -> list[Message]:
         *state.commands.resolve(account, cancelled.command_id, order=outcome),
         *updated(subaccount, market, order, status, cancelled.reason),
     ]
-    drop_empty(subaccount, market.id)
+    drop_empty(state, subaccount, market.id)
     if order.kind == OrderKind.LIQUIDATION:
         events += liquidation.step_done(state, subaccount)
     return events
@@ -177,9 +177,10 @@ def process_fill(state: State, fill: OrderFilled) -> list[Message]:
     """Release the fill's part of the hold; book size, cash and fee in one entry."""
     subaccount = state.subaccount(fill.subaccount)
     market = state.markets[fill.market]
-    exposure = exposure_of(subaccount, market.id)
+    exposure = exposure_of(state, subaccount, market.id)
     order = exposure.orders[fill.ref]
     liquidating = order.kind == OrderKind.LIQUIDATION
+    before = steps.bring_up(state, subaccount, market, exposure)
     settled = liquidation.settle_fill(state, subaccount, market, exposure, fill) if liquidating else []
     name_order(subaccount, market.id, order, fill.order_id)
     charged = 0 if liquidating else charge_fee(state, subaccount, market, order, fill)
@@ -190,6 +191,7 @@ def process_fill(state: State, fill: OrderFilled) -> list[Message]:
         end_order(subaccount, market, order)
     book = book_spot_fill if market.is_spot else book_fill
     events: list[Message] = [
+        *before,
         book(state, subaccount, market, exposure, fill, charged),
         *(answered(state, subaccount, order, 0) if done else []),
         *updated(subaccount, market, order, OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED),
@@ -197,7 +199,9 @@ def process_fill(state: State, fill: OrderFilled) -> list[Message]:
         *settled,
         *changed(subaccount, market, exposure),
     ]
-    drop_empty(subaccount, market.id)
+    if order.group or order.exits or subaccount.triggers:
+        events += brackets.after_fill(state, subaccount, exposure, order, fill)
+    drop_empty(state, subaccount, market.id)
     if liquidating and done:
         events += liquidation.step_done(state, subaccount)
     return events
@@ -242,10 +246,13 @@ def fill_booked(subaccount: Subaccount, order: OpenOrder, fill: OrderFilled, cha
 def book_fill(
     state: State, subaccount: Subaccount, market: Market, exposure: Exposure, fill: OrderFilled, charged: int
 ) -> Message:
-    """Move size and cash against clearing, the fee to the venue, and what a closed position leaves into idle (M-2)."""
+    """Move size and cash against clearing, the fee to the venue, and what a closed position leaves into idle (M-2).
+
+    In a market that locks profits it stays in the position until the next settlement (v0).
+    """
     owner, asset = subaccount.id, market.settlement_asset
     after = exposure.size + fill.size
-    realised = exposure.cash + fill.cash if after == 0 else 0
+    realised = exposure.cash + fill.cash if after == 0 and not market.profit_lock else 0
     update_basis(state, market, exposure, fill, after)
     legs: list[Leg] = [
         (Book.POSITION, owner, market.id, -market.id, fill.size),
@@ -272,35 +279,6 @@ def book_spot_fill(
         (Book.FEES, 0, 0, quote, charged),
     ]
     return post(state, "fill", fill.trade_id, legs)
-
-
-def process_delisting(state: State, delisted: MarketDelisted) -> list[Message]:
-    """Close every position of a market at its last price, at the place in its stream that all shards share."""
-    market = state.markets[delisted.market]
-    state.market_states[market.id] = MarketState.DELISTED
-    events: list[Message] = []
-    for subaccount in state.subaccounts.values():
-        exposure = subaccount.exposures.get(market.id)
-        if exposure is not None and exposure.size:
-            events.append(close_position(state, subaccount, market, exposure, delisted.price))
-            events += changed(subaccount, market, exposure)
-            drop_empty(subaccount, market.id)
-    return events
-
-
-def close_position(state: State, subaccount: Subaccount, market: Market, exposure: Exposure, price: int) -> Message:
-    """Realise a position at a price; both sides of the market do, so clearing ends at what is in flight."""
-    owner, asset, size, cash = subaccount.id, market.settlement_asset, exposure.size, exposure.cash
-    worth = value(market, size, price)
-    exposure.basis = 0
-    legs: list[Leg] = [
-        (Book.POSITION, owner, market.id, -market.id, -size),
-        (Book.CLEARING, 0, market.id, -market.id, size),
-        (Book.POSITION, owner, market.id, asset, -cash),
-        (Book.CLEARING, 0, market.id, asset, -worth),
-        (Book.IDLE, owner, 0, asset, cash + worth),
-    ]
-    return post(state, "delisting", market.id, legs)
 
 
 def update_basis(state: State, market: Market, exposure: Exposure, fill: OrderFilled, after: int) -> None:

@@ -10,7 +10,7 @@ from services.core.messages import Side
 from services.core.process import Hosts
 from services.core.rpc import Context, Service, malformed
 from services.risk import margin
-from services.risk.health import health
+from services.risk.health import parts_of
 from services.risk.state import Account, Exposure, OpenOrder, State, Subaccount
 from vigil.v1 import common_pb2, queries_pb2, queries_pb2_grpc, trading_pb2
 
@@ -153,17 +153,16 @@ def encode_order(exposure: Exposure, order: OpenOrder) -> trading_pb2.Order:
 
 
 def margins(state: State, subaccount: Subaccount) -> list[trading_pb2.Margin]:
-    """Margin by settlement asset."""
-    settled = {state.markets[market].settlement_asset for market in subaccount.exposures}
-    judged = [(asset, health(state, subaccount, asset)) for asset in sorted({*settled, *subaccount.idle})]
+    """What it has and needs by asset; GetMargin says what that is worth together."""
+    parts = parts_of(state, subaccount)
     return [
         trading_pb2.Margin(
             asset=asset,
-            equity=found.equity,
-            initial_margin=found.initial,
-            maintenance_margin=found.maintenance,
+            equity=parts[asset].net,
+            initial_margin=parts[asset].initial,
+            maintenance_margin=parts[asset].maintenance,
         )
-        for asset, found in judged
+        for asset in sorted(parts)
     ]
 
 

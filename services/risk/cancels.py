@@ -3,15 +3,15 @@
 A cancel takes the order's own road, so it never overtakes it; nothing here is ever refused for being late.
 """
 
-from enum import IntEnum
-
-from services.core.fixed import SUBACCOUNTS, AccountId, MarketId, Milliseconds, account_of
+from services.core.fixed import SUBACCOUNTS, AccountId, MarketId, account_of
 from services.core.messages import (
+    CANCELS_ALL,
     AllCancelled,
     CancelAll,
     CancelAllRequested,
     CancelOrder,
     CancelRequested,
+    Cancels,
     CommandId,
     LeaseRenewed,
     Message,
@@ -20,24 +20,17 @@ from services.core.messages import (
 )
 from services.core.reasons import Reason, Refusal
 from services.core.timers import Timer
+from services.risk import triggers, twap
 from services.risk.access import take_up
+from services.risk.alarms import ALARMS_MAX, TimerKind, is_earliest, look_at
 from services.risk.orders import find_order, refuse
 from services.risk.state import State, Subaccount
 
 SCHEDULE_MIN_MS = 1_000
 SCHEDULE_MAX_MS = 86_400_000
-SCHEDULE_TIMERS_MAX = 16
-"""Timers of a subaccount that may wait: each schedule that is earlier than all before it needs one, a later one none."""
 LEASE_MAX_MS = 60_000
 LEASES_MAX = 256
 """Sessions per account; one more takes the place of none and guards nothing, which its gateway knows by its own cap."""
-
-
-class TimerKind(IntEnum):
-    """What this machine waits for; the subject of a lease is an account, of a schedule a subaccount."""
-
-    LEASE = 1
-    SCHEDULE = 2
 
 
 def process_cancel(state: State, cancel: CancelOrder) -> list[Message]:
@@ -54,20 +47,22 @@ def process_cancel(state: State, cancel: CancelOrder) -> list[Message]:
 
 
 def process_cancel_all(state: State, cancel: CancelAll) -> list[Message]:
-    """Cancel every order of a subaccount, in one market or in all; its result comes when all markets have answered."""
+    """Cancel every order of a subaccount and what waits, in one market or in all; its result comes when all markets have answered."""
     header = cancel.header
     answer = take_up(state, header, cancel.subaccount, Scope.TRADE, cancels=1)
     if answer is not None:
         return answer
     if cancel.market and cancel.market not in state.markets:
         return refuse(state, header, Refusal(Reason.UNKNOWN_MARKET))
+    if not 0 < cancel.what <= CANCELS_ALL:
+        return refuse(state, header, Refusal(Reason.INVALID_ORDER, CANCELS_ALL))
     subaccount = state.subaccounts.get(cancel.subaccount)
-    events = (
-        []
-        if subaccount is None
-        else cancel_all(subaccount, Reason.CANCELLED_BY_CLIENT, cancel.market, header.command_id)
-    )
-    return events or [*state.commands.resolve(header.account, header.command_id)]
+    asked, ended = [], []
+    if subaccount is not None and cancel.what & Cancels.ORDERS:
+        asked = cancel_all(subaccount, Reason.CANCELLED_BY_CLIENT, cancel.market, header.command_id)
+    if subaccount is not None and cancel.what & Cancels.TRIGGERS:
+        ended = triggers.cancel_all(state, subaccount, Reason.CANCELLED_BY_CLIENT, cancel.market)
+    return [*(asked or state.commands.resolve(header.account, header.command_id)), *ended]
 
 
 def cancel_all(
@@ -80,6 +75,11 @@ def cancel_all(
             subaccount.cancels.append((exposure.market, reason, command_id))
             events.append(CancelAllRequested(subaccount.id, exposure.market, reason, command_id))
     return events
+
+
+def cancel_everything(state: State, subaccount: Subaccount, reason: Reason) -> list[Message]:
+    """Cancel every order and all that waits."""
+    return [*cancel_all(subaccount, reason), *triggers.cancel_all(state, subaccount, reason)]
 
 
 def process_all_cancelled(state: State, cancelled: AllCancelled) -> tuple[int, list[Message]]:
@@ -105,22 +105,11 @@ def process_schedule(state: State, schedule: ScheduleCancel) -> list[Message]:
         return refuse(state, header, Refusal(Reason.INVALID_EXPIRY, nearest))
     subaccount = state.subaccount(schedule.subaccount)
     if schedule.at_ms and is_earliest(subaccount, schedule.at_ms):
-        if len(subaccount.cancel_timers) >= SCHEDULE_TIMERS_MAX:
+        if len(subaccount.cancel_timers) >= ALARMS_MAX:
             return refuse(state, header, Refusal(Reason.INVALID_EXPIRY, subaccount.cancel_timers[-1]))
-        wait_until(state, subaccount, schedule.at_ms)
+        look_at(state, subaccount, schedule.at_ms)
     subaccount.cancel_at_ms = schedule.at_ms
     return [*state.commands.resolve(header.account, header.command_id)]
-
-
-def is_earliest(subaccount: Subaccount, at_ms: Milliseconds) -> bool:
-    """Whether no timer fires by then that would judge the schedule and wait on."""
-    return not subaccount.cancel_timers or at_ms < subaccount.cancel_timers[-1]
-
-
-def wait_until(state: State, subaccount: Subaccount, at_ms: Milliseconds) -> None:
-    """Arm a timer that is earlier than those that wait; so the list descends."""
-    subaccount.cancel_timers.append(at_ms)
-    state.timers.arm(at_ms, TimerKind.SCHEDULE, subaccount.id)
 
 
 def process_lease(state: State, lease: LeaseRenewed) -> list[Message]:
@@ -139,7 +128,7 @@ def process_lease(state: State, lease: LeaseRenewed) -> list[Message]:
 
 
 def end_leases(state: State, account_id: AccountId) -> list[Message]:
-    """Drop the sessions whose time is over, and cancel all orders of the account if there was one."""
+    """Drop the sessions whose time is over, and cancel all that is open of the account if there was one."""
     account = state.accounts[account_id]
     ended = [session for session, expires_ms in account.leases.items() if expires_ms <= state.now_ms]
     for session in ended:
@@ -152,7 +141,7 @@ def end_leases(state: State, account_id: AccountId) -> list[Message]:
         event
         for subaccount in known
         if subaccount is not None
-        for event in cancel_all(subaccount, Reason.CANCELLED_BY_DISCONNECT)
+        for event in cancel_everything(state, subaccount, Reason.CANCELLED_BY_DISCONNECT)
     ]
 
 
@@ -160,12 +149,18 @@ def fire(state: State, timer: Timer) -> list[Message]:
     """Judge a timer: a lease may have been renewed, a schedule changed, since it was armed."""
     if timer.kind == TimerKind.LEASE:
         return end_leases(state, timer.subject)
+    if timer.kind == TimerKind.BOX:
+        state.touched[timer.subject] = None
+        return []
     subaccount = state.subaccount(timer.subject)
     subaccount.cancel_timers.pop()
-    at_ms = subaccount.cancel_at_ms
-    if at_ms and at_ms <= state.now_ms:
+    events: list[Message] = []
+    if 0 < subaccount.cancel_at_ms <= state.now_ms:
         subaccount.cancel_at_ms = 0
-        return cancel_all(subaccount, Reason.CANCELLED_BY_SCHEDULE)
-    if at_ms and is_earliest(subaccount, at_ms):
-        wait_until(state, subaccount, at_ms)
-    return []
+        events += cancel_everything(state, subaccount, Reason.CANCELLED_BY_SCHEDULE)
+    if subaccount.triggers:
+        events += twap.work_due(state, subaccount)
+    for at_ms in (subaccount.cancel_at_ms, twap.next_due(subaccount)):
+        if at_ms:
+            look_at(state, subaccount, at_ms)
+    return events

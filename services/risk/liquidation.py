@@ -1,9 +1,11 @@
-"""The plain liquidation: cancel, close on the book down to the band, settle with the insurance fund (M-12 in its first form).
+"""The plain liquidation: cancel, close on the book, sell collateral, settle with the insurance fund (M-12 in its first form).
 
 At most one step of a subaccount is in flight; its outcome is booked before the next is computed from the state then. What a fill
-brings above the bankruptcy value goes to the fund; what it lacks the fund pays, and what the fund cannot pay stays as unsettled debt.
+brings above the bankruptcy value goes to the fund; what it lacks the fund pays. Debts are repaid by selling collateral on the book; what
+then is missing the fund pays, and what the fund cannot pay stays as unsettled debt.
 """
 
+from services.core.contracts import maintenance_margin
 from services.core.fixed import Amount, AssetId, Size, account_of
 from services.core.markets import Market
 from services.core.messages import (
@@ -23,96 +25,22 @@ from services.core.messages import (
 )
 from services.core.reasons import Reason
 from services.core.spine import machine_number
-from services.risk import margin, margin_call
+from services.risk import margin
 from services.risk.cancels import cancel_all
+from services.risk.conversion import best_sale, has_sale, is_worth_waiting
 from services.risk.events import balance_changed
-from services.risk.health import Health, health, settled_in
+from services.risk.health import Health, has_fresh_mark, health, is_liquidatable, worth_of
 from services.risk.state import Exposure, Liquidation, OpenOrder, Stage, State, Subaccount, add_order, post
 
-ROUNDS_AFTER_RESUME = 3
-"""Fresh marks to be seen after a restart before anybody is liquidated (M-12)."""
-SLICE = 500
-"""Subaccounts judged per record (M-5): more than a mark reaches, but in the worst minutes of a crash."""
 
-
-def is_liquidatable(now: Health) -> bool:
-    """Whether equity is below maintenance margin; equality is safe (M-3). Without position: whether it is below zero."""
-    return now.equity < now.maintenance
-
-
-def scan(state: State) -> None:
-    """Queue who is below maintenance, or would be by its orders' fills, deepest first: the full scan that wires will replace (M-5)."""
-    if state.rounds_since_resumed < ROUNDS_AFTER_RESUME:
-        return
-    found: list[tuple[Amount, int]] = []
-    for subaccount in state.subaccounts.values():
-        for asset in assets_of(state, subaccount):
-            now = health(state, subaccount, asset)
-            is_due = (
-                is_liquidatable(now)
-                or subaccount.liquidation is not None
-                or margin_call.is_call_due(state, subaccount, asset, now)
-            )
-            if is_due and marks_are_fresh(state, subaccount, asset):
-                found.append((now.equity - now.maintenance, subaccount.id))
-                break
-    state.queue = sorted(found)
-
-
-def marks_are_fresh(state: State, subaccount: Subaccount, asset: AssetId) -> bool:
-    """Whether every position is judged by a mark that is not stale: a silent source liquidates nobody (M-12)."""
-    return all(
-        state.now_ms - state.marks[market.id].seen_ms <= market.price_stale_ms
-        for market, exposure in settled_in(state, subaccount, asset)
-        if exposure.size
-    )
-
-
-def assets_of(state: State, subaccount: Subaccount) -> list[AssetId]:
-    """Return the assets that need a look: those its exposures settle in, those below zero, that of its liquidation."""
-    assets = dict.fromkeys(state.markets[market].settlement_asset for market in subaccount.exposures)
-    assets.update(dict.fromkeys(asset for asset, amount in subaccount.idle.items() if amount < 0))
-    if subaccount.liquidation is not None:
-        assets[subaccount.liquidation.asset] = None
-    return list(assets)
-
-
-def has_work(state: State) -> bool:
-    """Whether queued subaccounts wait to be judged; a queue from before a restart waits for the next scan."""
-    return bool(state.queue) and state.rounds_since_resumed >= ROUNDS_AFTER_RESUME
-
-
-def work(state: State) -> list[Message]:
-    """Judge the next queued subaccounts, exactly, at the marks of now."""
-    events: list[Message] = []
-    taken, state.queue = state.queue[:SLICE], state.queue[SLICE:]
-    for _depth, subaccount_id in taken:
-        subaccount = state.subaccounts[subaccount_id]
-        if subaccount.liquidation is None:
-            events += begin_if_needed(state, subaccount)
-        elif subaccount.liquidation.stage == Stage.WAITING_FOR_MARK:
-            events += next_step(state, subaccount, subaccount.liquidation)
-    return events
-
-
-def begin_if_needed(state: State, subaccount: Subaccount) -> list[Message]:
-    """Start a liquidation in the first asset that needs one, or cancel the orders that could bring one about."""
-    for asset in assets_of(state, subaccount):
-        now = health(state, subaccount, asset)
-        if is_liquidatable(now):
-            return begin(state, subaccount, asset, now)
-        if margin_call.is_call_due(state, subaccount, asset, now):
-            return margin_call.margin_call(state, subaccount, asset, now)
-    return []
-
-
-def begin(state: State, subaccount: Subaccount, asset: AssetId, now: Health) -> list[Message]:
+def begin(state: State, subaccount: Subaccount, now: Health) -> list[Message]:
     """Cancel every order; the first step follows when matching has acknowledged."""
-    run = subaccount.liquidation = Liquidation(asset, subaccount.group)
-    run.cancelling = {market.id: None for market, exposure in settled_in(state, subaccount, asset) if exposure.orders}
+    run = subaccount.liquidation = Liquidation(subaccount.group)
+    run.cancelling = {market: None for market, exposure in subaccount.exposures.items() if exposure.orders}
+    state.touched[subaccount.id] = None
     events: list[Message] = [LiquidationStarted(subaccount.id, now.equity, now.maintenance)]
-    for market_id in run.cancelling:
-        events += cancel_all(subaccount, Reason.CANCELLED_BY_LIQUIDATION, market_id)
+    for market in run.cancelling:
+        events += cancel_all(subaccount, Reason.CANCELLED_BY_LIQUIDATION, market)
     return events if run.cancelling else [*events, *next_step(state, subaccount, run)]
 
 
@@ -126,17 +54,31 @@ def all_cancelled(state: State, subaccount: Subaccount, market: int) -> list[Mes
 
 
 def next_step(state: State, subaccount: Subaccount, run: Liquidation) -> list[Message]:
-    """Compute the next step from the state of now: done, close a position, or settle what is missing."""
-    now = health(state, subaccount, run.asset)
+    """Compute the next step from the state of now: done, close a position, sell collateral, or settle what is missing."""
     if run.pending:
         run.stage = Stage.WAITING_FOR_FUND
         return []
+    now = health(state, subaccount)
     if not is_liquidatable(now):
         return end(subaccount, run)
-    positions = [(market, exposure) for market, exposure in settled_in(state, subaccount, run.asset) if exposure.size]
-    if positions:
-        return [close(state, subaccount, run, positions)]
-    return [*settle(state, subaccount, run, -now.equity), *next_step_or_end(subaccount, run)]
+    if any(exposure.size for exposure in subaccount.exposures.values()):
+        positions = closable(state, subaccount)
+        return [close(state, subaccount, run, positions)] if positions else wait(run)
+    sale = best_sale(state, now)
+    if sale is not None:
+        return [send(state, subaccount, run, *sale)]
+    if is_worth_waiting(state, now):
+        return wait(run)
+    events: list[Message] = []
+    for asset, part in now.parts.items():
+        events += settle(state, subaccount, run, asset, -part.net) if part.net < 0 else []
+    return [*events, *next_step_or_end(subaccount, run)]
+
+
+def wait(run: Liquidation) -> list[Message]:
+    """Look again at the next mark."""
+    run.stage = Stage.WAITING_FOR_MARK
+    return []
 
 
 def next_step_or_end(subaccount: Subaccount, run: Liquidation) -> list[Message]:
@@ -153,17 +95,36 @@ def end(subaccount: Subaccount, run: Liquidation) -> list[Message]:
     return [LiquidationEnded(subaccount.id, run.contributed, run.deficit)]
 
 
+def closable(state: State, subaccount: Subaccount) -> list[tuple[Market, Exposure]]:
+    """Positions whose market has a fresh mark and takes orders."""
+    return [
+        (state.markets[exposure.market], exposure)
+        for exposure in subaccount.exposures.values()
+        if exposure.size and has_fresh_mark(state, exposure.market)
+    ]
+
+
 def close(
     state: State, subaccount: Subaccount, run: Liquidation, positions: list[tuple[Market, Exposure]]
 ) -> OrderAdmitted:
     """Send a reduce-only IOC for the position that needs the most maintenance margin, down to the price band."""
-    market, exposure = max(
-        positions, key=lambda pair: margin.maintenance_margin(pair[0], pair[1].size, state.marks[pair[0].id].price)
-    )
-    mark_price = state.marks[market.id].price
+    market, exposure = max(positions, key=lambda pair: maintenance_worth(state, *pair))
     side = Side.SELL if exposure.size > 0 else Side.BUY
-    price = margin.protection_price(market, side, mark_price)
-    size = min(abs(exposure.size), market.order_size_max)
+    run.group = market.group
+    return send(state, subaccount, run, market, side, min(abs(exposure.size), market.order_size_max))
+
+
+def maintenance_worth(state: State, market: Market, exposure: Exposure) -> Amount:
+    """Maintenance margin of a position, in worth."""
+    needed = maintenance_margin(market, exposure.size, state.marks[market.id].price)
+    return worth_of(state, market.settlement_asset, needed)
+
+
+def send(
+    state: State, subaccount: Subaccount, run: Liquidation, market: Market, side: int, size: Size
+) -> OrderAdmitted:
+    """Send an IOC of the venue, no worse than the edge of the band."""
+    price = margin.protection_price(market, side, state.marks[market.id].price)
     subaccount.refs += 1
     order = OpenOrder(
         subaccount.refs,
@@ -174,13 +135,12 @@ def close(
         size,
         size,
         OrderKind.LIQUIDATION,
-        reduce_only=True,
+        reduce_only=not market.is_spot,
         mark_price_held=0,
         hold=0,
     )
-    add_order(subaccount, market, order)
+    add_order(state, subaccount, market, order)
     run.stage = Stage.CLOSING
-    run.group = market.group
     return OrderAdmitted(
         subaccount.id,
         market.id,
@@ -189,7 +149,7 @@ def close(
         TimeInForce.IOC,
         price,
         size,
-        reduce_only=True,
+        reduce_only=order.reduce_only,
         kind=OrderKind.LIQUIDATION,
         adds_risk=False,
     )
@@ -198,41 +158,44 @@ def close(
 def settle_fill(
     state: State, subaccount: Subaccount, market: Market, exposure: Exposure, fill: OrderFilled
 ) -> list[Message]:
-    """Settle a liquidation fill with the fund: its cash against the bankruptcy value, at the mark and state before it (F-DX-14)."""
+    """Settle a liquidation fill with the fund: its cash against the bankruptcy value, at the mark and state before it (F-DX-14).
+
+    A sale of collateral is no close: it has no bankruptcy value, and what it brings repays debt.
+    """
     run = subaccount.liquidation
-    if run is None:
+    if run is None or market.is_spot:
         return []
-    now = health(state, subaccount, market.settlement_asset)
+    now = health(state, subaccount)
+    equity = now.equity + sum(worth_of(state, asset, amount) for asset, amount in run.pending.values())
+    # What was asked of the fund is on its way, and is not asked again.
     mark_price = state.marks[market.id].price
-    change: Size = fill.size
-    equity = now.equity + sum(run.pending.values())  # What was asked of the fund is on its way, and is not asked again.
-    due = margin.bankruptcy_cash(market, exposure.size, change, mark_price, equity, now.maintenance)
-    return settle(state, subaccount, run, due - fill.cash)
+    due = margin.bankruptcy_cash(market, exposure.size, fill.size, mark_price, equity, now.maintenance)
+    return settle(state, subaccount, run, market.settlement_asset, due - fill.cash)
 
 
-def settle(state: State, subaccount: Subaccount, run: Liquidation, missing: Amount) -> list[Message]:
-    """Ask the fund for what is missing, or give it what is left (a negative `missing`)."""
+def settle(state: State, subaccount: Subaccount, run: Liquidation, asset: AssetId, missing: Amount) -> list[Message]:
+    """Ask the fund for what is missing of an asset, or give it what is left (a negative `missing`)."""
     if missing > 0:
         subaccount.deficits += 1
-        run.pending[subaccount.deficits] = missing
-        run.deficit += missing
-        return [DeficitReported(subaccount.id, run.group, run.asset, missing, subaccount.deficits)]
+        run.pending[subaccount.deficits] = (asset, missing)
+        run.deficit += worth_of(state, asset, missing)
+        return [DeficitReported(subaccount.id, run.group, asset, missing, subaccount.deficits)]
     if missing < 0:
-        run.contributed -= missing
+        run.contributed += worth_of(state, asset, -missing)
         fund = machine_number("insurance_fund")
-        legs = [(Book.IDLE, subaccount.id, 0, run.asset, missing), (Book.TRANSIT, fund, 0, run.asset, -missing)]
+        legs = [(Book.IDLE, subaccount.id, 0, asset, missing), (Book.TRANSIT, fund, 0, asset, -missing)]
         entry = post(state, "liquidation", account_of(subaccount.id), legs)
-        return [entry, FundContributed(run.group, run.asset, -missing)]
+        return [entry, FundContributed(run.group, asset, -missing)]
     return []
 
 
 def step_done(state: State, subaccount: Subaccount) -> list[Message]:
-    """Book the outcome of a closing order: end, wait for the fund, or wait for the next mark."""
+    """Book the outcome of an order of the venue: end, wait for the fund, or wait for the next mark."""
     run = subaccount.liquidation
     if run is None:
         return []
-    if any(exposure.size for _, exposure in settled_in(state, subaccount, run.asset)):
-        if not run.pending and not is_liquidatable(health(state, subaccount, run.asset)):
+    if any(exposure.size for exposure in subaccount.exposures.values()) or has_sale(state, subaccount):
+        if not run.pending and not is_liquidatable(health(state, subaccount)):
             return end(subaccount, run)
         run.stage = Stage.WAITING_FOR_MARK
         return []
@@ -256,9 +219,9 @@ def answered(state: State, answer: DeficitCovered | DeficitUncovered) -> list[Me
     ]
     if run is None:
         return events
-    run.pending[answer.deficit_id] -= answer.amount
-    if run.pending[answer.deficit_id] == 0:
-        del run.pending[answer.deficit_id]
+    asset, asked = run.pending.pop(answer.deficit_id)
+    if asked > answer.amount:
+        run.pending[answer.deficit_id] = (asset, asked - answer.amount)
     if run.stage == Stage.WAITING_FOR_FUND and not run.pending:
         events += next_step(state, subaccount, run)
     return events

@@ -4,12 +4,27 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from services.core import messages as m
-from services.core.fixed import LATE_MS
+from services.core.fixed import LATE_MS, SubaccountId
 from services.core.messages import Message, Record
 from services.core.reasons import Reason
 from services.core.spine import Machine
-from services.risk import answers, cancels, keys, liquidation, money, orders, quotes
+from services.risk import (
+    answers,
+    cancels,
+    judging,
+    keys,
+    leverage,
+    liquidation,
+    money,
+    orders,
+    protection,
+    quotes,
+    steps,
+    triggers,
+    twap,
+)
 from services.risk.state import Account, Mark, State, change_order, check_invariants
+from services.risk.wires import SeriesKind, Subject
 
 Input: TypeAlias = (
     m.OpenAccount
@@ -19,6 +34,12 @@ Input: TypeAlias = (
     | m.CancelAll
     | m.MassQuote
     | m.ScheduleCancel
+    | m.PlaceTrigger
+    | m.PlaceTwap
+    | m.CancelTrigger
+    | m.SetLeverage
+    | m.SetProtection
+    | m.ResetProtection
     | m.Transfer
     | m.AddKey
     | m.RevokeKey
@@ -28,13 +49,16 @@ Input: TypeAlias = (
     | m.AssetListed
     | m.FeeScheduleSet
     | m.AccountTierSet
+    | m.LimitTiersSet
     | m.MarketListed
     | m.MarketChanged
     | m.MarketStateChanged
     | m.MarketDelisted
     | m.SettlementMarked
+    | m.MarketSettled
     | m.FundingStepped
     | m.MarksUpdated
+    | m.BookSampled
     | m.OrderRested
     | m.OrderFilled
     | m.OrderCancelled
@@ -44,6 +68,7 @@ Input: TypeAlias = (
     | m.ReplaceRefused
     | m.OrderReduced
     | m.QuotesAnswered
+    | m.ProtectionTripped
     | m.DepositCredited
     | m.WithdrawalPaid
     | m.WithdrawalReturned
@@ -57,6 +82,7 @@ Output: TypeAlias = (
     | m.CancelAllRequested
     | m.ReplaceRequested
     | m.QuotesAdmitted
+    | m.ProtectionSet
     | m.WithdrawalRequested
     | m.FundContributed
     | m.DeficitReported
@@ -67,8 +93,12 @@ Output: TypeAlias = (
     | m.MarginCalled
     | m.BalanceChanged
     | m.PositionChanged
+    | m.PositionSettled
     | m.OrderUpdated
     | m.QuotesUpdated
+    | m.TriggerUpdated
+    | m.LeverageSet
+    | m.ProtectionTripped
     | m.FillBooked
     | m.FundingPaid
     | m.LiquidationStarted
@@ -77,24 +107,52 @@ Output: TypeAlias = (
 
 
 def apply(state: State, record: Record) -> list[Message]:
-    """Advance the shard by one record."""
+    """Advance the shard by one record; whoever it is about is judged at the next mark."""
     message = record.message
-    process = PROCESS.get(type(message))
-    return process(state, message) if process is not None else AGED[type(message)](state, message, record)
+    kind = type(message)
+    process = PROCESS.get(kind)
+    events = process(state, message) if process is not None else AGED[kind](state, message, record)
+    if kind in ABOUT_SUBACCOUNTS:
+        subaccount: SubaccountId = message.subaccount  # type: ignore[attr-defined]
+        if subaccount in state.subaccounts:
+            state.touched[subaccount] = None
+    return events
 
 
 def process_marks(state: State, updated: m.MarksUpdated, record: Record) -> list[Message]:
-    """See the marks of open markets and look who fell below maintenance; late marks are ignored."""
+    """See prices of open markets and of assets, wake who waits for them, and line up whom they reach; late ones are ignored."""
     if is_late(state, record):
         return []
-    for market, mark_price, _index_price in updated.marks:
-        mark = state.marks.get(market)
-        if mark is not None:
-            mark.price = mark_price
-            mark.seen_ms = state.now_ms
+    woken: list[Subject] = []
+    for market, mark_price, index_price in updated.marks:
+        if market in state.marks:
+            woken += judging.see_mark(state, market, mark_price, index_price)
+    for asset, price in updated.collateral:
+        judging.see_collateral(state, asset, price)
     state.rounds_since_resumed += 1
-    liquidation.scan(state)
-    return []
+    events = wake(state, woken)
+    judging.line_up(state)
+    return events
+
+
+def process_sample(state: State, sampled: m.BookSampled, record: Record) -> list[Message]:
+    """See a market's last price and open interest; late samples are ignored."""
+    mark = state.marks.get(sampled.market)
+    if mark is None or is_late(state, record):
+        return []
+    mark.open_interest = sampled.open_interest
+    if not sampled.last_price:
+        return []
+    mark.last_price = sampled.last_price
+    return wake(state, judging.move(state, (SeriesKind.LAST, sampled.market), sampled.last_price))
+
+
+def wake(state: State, woken: list[Subject]) -> list[Message]:
+    """Fire triggers in the order in which their prices were reached."""
+    events: list[Message] = []
+    for subaccount, trigger in woken:
+        events += triggers.fire(state, subaccount, trigger)
+    return events
 
 
 def is_late(state: State, record: Record) -> bool:
@@ -104,11 +162,8 @@ def is_late(state: State, record: Record) -> bool:
 
 def process_settlement_mark(state: State, marked: m.SettlementMarked, record: Record) -> list[Message]:
     """Open a market with its first mark; a late one opens too, but is not fresh."""
-    if not is_late(state, record):
-        state.marks[marked.market] = Mark(marked.mark_price, state.now_ms)
-    else:
-        state.marks.setdefault(marked.market, Mark(marked.mark_price))
-    return []
+    state.marks.setdefault(marked.market, Mark(marked.mark_price))
+    return [] if is_late(state, record) else wake(state, judging.see_mark(state, marked.market, marked.mark_price))
 
 
 def process_listing(state: State, listed: m.MarketListed) -> list[Message]:
@@ -118,13 +173,16 @@ def process_listing(state: State, listed: m.MarketListed) -> list[Message]:
 
 
 def process_change(state: State, changed: m.MarketChanged) -> list[Message]:
-    """Take a market's new parameters; what its open orders hold follows."""
-    market = state.markets[changed.market.id] = changed.market
-    for subaccount in state.subaccounts.values():
-        exposure = subaccount.exposures.get(market.id)
-        for order in exposure.orders.values() if exposure is not None else ():
+    """Take a market's new parameters; what its open orders hold follows, and whoever is in it is judged by them."""
+    market = changed.market
+    events = steps.bring_all_up(state, state.markets[market.id])
+    state.markets[market.id] = market
+    for holder in state.holders.get(market.id, {}):
+        subaccount = state.subaccounts[holder]
+        for order in subaccount.exposures[market.id].orders.values():
             change_order(subaccount, market, order, order.remaining)
-    return []
+        state.touched[holder] = None
+    return events
 
 
 def process_market_state(state: State, changed: m.MarketStateChanged) -> list[Message]:
@@ -152,6 +210,12 @@ def process_tier(state: State, changed: m.AccountTierSet) -> list[Message]:
     return []
 
 
+def process_limit_tiers(state: State, limits: m.LimitTiersSet) -> list[Message]:
+    """Know what each tier may hold and have open; what is open already stays."""
+    state.limit_tiers = {tier: (share, orders_max) for tier, share, orders_max in limits.tiers}
+    return []
+
+
 def process_all_cancelled(state: State, cancelled: m.AllCancelled) -> list[Message]:
     """Resolve the command that asked, or go on with the liquidation that did."""
     reason, events = cancels.process_all_cancelled(state, cancelled)
@@ -174,11 +238,19 @@ PROCESS: dict[type[Message], Callable[[State, Any], list[Message]]] = {
     m.ReplaceRefused: answers.process_replace_refused,
     m.OrderReduced: answers.process_reduced,
     m.AllCancelled: process_all_cancelled,
-    m.FundingStepped: money.process_funding,
+    m.FundingStepped: steps.process_funding,
+    m.MarketSettled: steps.process_settled,
     m.FrameSigned: lambda _state, _message: [],
     m.CancelAll: cancels.process_cancel_all,
     m.ScheduleCancel: cancels.process_schedule,
     m.LeaseRenewed: cancels.process_lease,
+    m.PlaceTrigger: triggers.process_trigger,
+    m.PlaceTwap: twap.process_twap,
+    m.CancelTrigger: triggers.process_cancel,
+    m.SetLeverage: leverage.process_leverage,
+    m.SetProtection: protection.process_set,
+    m.ResetProtection: protection.process_reset,
+    m.ProtectionTripped: protection.process_tripped,
     m.OpenAccount: money.process_open,
     m.AddKey: keys.process_add,
     m.RevokeKey: keys.process_revoke,
@@ -192,17 +264,34 @@ PROCESS: dict[type[Message], Callable[[State, Any], list[Message]]] = {
     m.MarketListed: process_listing,
     m.MarketChanged: process_change,
     m.MarketStateChanged: process_market_state,
-    m.MarketDelisted: answers.process_delisting,
+    m.MarketDelisted: steps.process_delisting,
     m.FeeScheduleSet: process_fee_schedule,
     m.AccountTierSet: process_tier,
+    m.LimitTiersSet: process_limit_tiers,
     m.AssetListed: process_asset,
 }
 
 AGED: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {
     m.MarksUpdated: process_marks,
     m.SettlementMarked: process_settlement_mark,
+    m.BookSampled: process_sample,
 }
 """Those that may come too late, which their records say."""
+
+ABOUT_SUBACCOUNTS = frozenset(kind for kind in PROCESS if "subaccount" in kind.__struct_fields__)
+"""Those that name the subaccount that they may change."""
+
+
+def work(state: State) -> list[Message]:
+    """Do a slice of what was postponed: positions to bring up to a step, subaccounts to judge."""
+    events = steps.work(state) if steps.has_work(state) else []
+    return [*events, *judging.work(state)] if judging.has_work(state) else events
+
+
+def has_work(state: State) -> bool:
+    """Whether anything was postponed."""
+    return steps.has_work(state) or judging.has_work(state)
+
 
 MACHINE = Machine(
     "risk",
@@ -210,6 +299,6 @@ MACHINE = Machine(
     apply,
     check_invariants,
     fire=cancels.fire,
-    work=liquidation.work,
-    has_work=liquidation.has_work,
+    work=work,
+    has_work=has_work,
 )

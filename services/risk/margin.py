@@ -1,6 +1,8 @@
-"""Margin arithmetic of one subaccount in one settlement asset: numbers in, numbers out; it reads no state."""
+"""Margin arithmetic of orders and positions: numbers in, numbers out; it reads no state."""
 
-from services.core.contracts import base_amount, fee, margin, notional, value
+from collections.abc import Callable
+
+from services.core.contracts import base_amount, cash_flow, fee, maintenance_margin, notional, value
 from services.core.fixed import FRACTION_ONE, Amount, Fraction, Price, Size, div_ceil, div_floor
 from services.core.markets import Market
 from services.core.messages import Side
@@ -17,16 +19,6 @@ def worst_size(size: Size, buys: Size, sells: Size, *, may_shrink: bool) -> Size
     return max(worst, buys, sells) if may_shrink else worst
 
 
-def initial_margin(market: Market, size: Size, mark_price: Price) -> Amount:
-    """Margin an account must hold to open or keep opening |size|; rounds up, against the account (M-3)."""
-    return margin(notional(market, size, mark_price), market.initial_margin_fraction)
-
-
-def maintenance_margin(market: Market, size: Size, mark_price: Price) -> Amount:
-    """Margin below which an account is liquidated; rounds up, against the account (M-3)."""
-    return margin(notional(market, size, mark_price), market.maintenance_margin_fraction)
-
-
 def protection_price(market: Market, side: int, mark_price: Price) -> Price:
     """Worst price of the band for a side, on the tick; the rounding never widens the band (M-4)."""
     width = div_floor(mark_price * market.band, FRACTION_ONE)
@@ -37,12 +29,12 @@ def protection_price(market: Market, side: int, mark_price: Price) -> Price:
 def order_hold(market: Market, side: int, price: Price, remaining: Size, mark_price: Price) -> Amount:
     """Part of the balance that an open order needs beside initial margin: its taker fee and its loss to the mark at admission.
 
-        perpetual   fee(notional(remaining, price)) + max(0, side * (price - mark)) * remaining
+        contract    fee(notional(remaining, price)) + max(0, -(cash flow at the price + value at the mark))
         spot        what is given away: notional and fee of a purchase, the base amount of a sale, whose fee its proceeds pay
 
     Units    settlement units, of a spot sale those of the base asset; >= 0; `price` is the worst price allowed
     Rounds   up, against the account
-    Source   M-4; what a spot order receives is weighted 0
+    Source   M-4
     """
     if market.is_spot and side == Side.SELL:
         return base_amount(market, remaining)
@@ -50,8 +42,10 @@ def order_hold(market: Market, side: int, price: Price, remaining: Size, mark_pr
     charged = fee(worth, market.taker_fee)
     if market.is_spot:
         return worth + charged
-    loss = side * (price - mark_price)
-    return charged + (notional(market, remaining, loss) if loss > 0 else 0)
+    if side * (price - mark_price) <= 0:
+        return charged
+    size = side * remaining
+    return charged + max(0, -(cash_flow(market, size, price) + value(market, size, mark_price)))
 
 
 def fee_of_fill(worth: Amount, rate: Fraction, credit: int) -> tuple[Amount, int]:
@@ -82,14 +76,15 @@ def bankruptcy_cash(
 ) -> Amount:
     """Cash that closing `change` of `size` must bring so that equity is used up pro rata by maintenance margin.
 
-        cash = -(value after - value before) - floor(equity * |maintenance before - after| / maintenance of the subaccount)
+        cash = -(value after - value before) - floor(equity * (maintenance before - after) / maintenance of the subaccount)
 
-    Units    settlement units, signed as a cash flow; change has the sign opposite to size; maintenance_total > 0
-    Rounds   up, for the account's creditors; closing step by step at these amounts leaves exactly zero
+    Units    settlement units, signed as a cash flow, all of them; change has the sign opposite to size; maintenance_total > 0
+    Rounds   up, for the account's creditors; closing step by step at these amounts leaves less than a unit per step
     Source   M-12, F-DX-12
     """
     released = maintenance_margin(market, size, mark_price) - maintenance_margin(market, size + change, mark_price)
-    return -value(market, change, mark_price) - div_floor(equity * abs(released), maintenance_total)
+    given = value(market, size + change, mark_price) - value(market, size, mark_price)
+    return -given - div_floor(equity * abs(released), maintenance_total)
 
 
 def lowers_risk(
@@ -101,16 +96,13 @@ def lowers_risk(
     return equity_after * maintenance_before >= equity_before * maintenance_after
 
 
-def withdrawable(idle: Amount, holds: Amount, profit: Amount, initial: Amount, notional_total: Amount) -> Amount:
-    """Amount that may leave now: unrealised profit never does, unrealised loss counts in full.
-
-        idle + min(0, profit) - holds - max(initial, 20 % of notional), at most idle - holds, at least 0
-
-    Rounds   down, against the account
-    Source   M-11 (thin: no profit leaves before it is realised)
-    """
-    kept = max(initial, div_ceil(notional_total * WITHDRAWAL_FRACTION, FRACTION_ONE))
-    return max(0, min(idle - holds, idle + min(0, profit) - holds - kept))
+def largest(most: Amount, fits: Callable[[Amount], bool]) -> Amount:
+    """Largest amount from 0 to `most` that fits; what fits is fit by every smaller one too. 0 when nothing is."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) >> 1
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
 
 
 def reduced_basis(basis: Amount, size_before: Size, size_after: Size) -> Amount:

@@ -1,94 +1,156 @@
-"""Orders that add risk are cancelled while the account could still bear their fills: the step before liquidation (M-4, M-5, M-12)."""
+"""What is left above maintenance margin if open orders filled at their worse side, over any range of prices; and the call when it is gone.
 
-from services.core.contracts import notional
-from services.core.fixed import Amount, AssetId, Price
-from services.core.markets import Market
+The surplus at the marks of now decides the margin call (M-4, M-12 step 1); the same number over a box of prices says how far they may
+move before anybody has to look again (M-5).
+"""
+
+from typing import NamedTuple, TypeAlias
+
+from services.core.collateral import collateral_value, worth_high
+from services.core.contracts import maintenance_high, value_low
+from services.core.fixed import FRACTION_ONE, Amount, AssetId, Milliseconds, Price, div_ceil
+from services.core.markets import SPOT, Asset, Market
 from services.core.messages import CancelRequested, MarginCalled, Message, Side
 from services.core.reasons import Reason
-from services.risk import margin
-from services.risk.health import Health, settled_in
+from services.risk.fills import flows, received
+from services.risk.health import Health, debt_maintenance, owed, price_of
 from services.risk.state import Exposure, OpenOrder, State, Subaccount, hold_at
+from services.risk.wires import Series, SeriesKind
+
+Ranges: TypeAlias = dict[Series, tuple[Price, Price]]
+"""Lowest and highest value of series; one that is not named stays where it is."""
+HOUR_MS = 3_600_000
+POINT: Ranges = {}
+"""The prices of now."""
+MARK = int(SeriesKind.MARK)
+COLLATERAL = int(SeriesKind.COLLATERAL)
 
 
-def margin_at_most(state: State, subaccount: Subaccount, asset: AssetId, now: Health) -> Amount:
-    """Never less than margin_after_fills, without a look at single orders: initial margin, holds, and what marks have moved since.
+class Need(NamedTuple):
+    """What one market needs at its worse side: in all, and how much of it would be lost rather than locked."""
 
-    An order loses to the mark of now at most what it holds and what the mark has moved against it since it was held.
+    whole: Amount = 0
+    lost: Amount = 0
+
+
+def surplus(state: State, subaccount: Subaccount, ranges: Ranges, until_ms: Milliseconds = 0) -> Amount:
+    """Least of equity less maintenance margin over a box of prices, with every order filled that would make it worse.
+
+        sum over assets of min over P in {low, high} of [collateral_value(lowest net, P) - P * highest need], plus what spot orders bring
+
+    Units    worth, signed; debts grow at their highest rates from now to `until_ms`
+    Rounds   against the account; a lower bound over the box, exact but for rounding at the prices of now without orders
+    Source   M-5
     """
-    needed = now.initial + now.holds
-    for market, exposure in settled_in(state, subaccount, asset):
-        if not market.is_spot:
-            mark_price = state.marks[market.id].price
-            fallen = max(0, exposure.buy_mark_held - mark_price) if exposure.buys else 0
-            risen = max(0, mark_price - exposure.sell_mark_held) if exposure.sells else 0
-            needed += notional(market, exposure.buys, fallen) + notional(market, exposure.sells, risen)
-    return needed
-
-
-def margin_after_fills(state: State, subaccount: Subaccount, asset: AssetId) -> Amount:
-    """Maintenance margin and losses if open orders filled now, each market at its worse side.
-
-        sum over markets of max(maintenance(size), worse side of maintenance(size after) + fees and losses to the mark)
-
-    Units    settlement units, >= 0; a spot purchase loses what it pays, for what it buys is weighted 0
-    Rounds   up, against the account
-    Source   M-4, M-5
-    """
-    needed = 0
-    for market, exposure in settled_in(state, subaccount, asset):
-        mark_price = state.marks[market.id].price
-        buys = side_after_fills(market, exposure, Side.BUY, mark_price)
-        if market.is_spot:
-            needed += buys
+    nets = {asset: idle for asset, idle in subaccount.idle.items() if idle}
+    needs: dict[AssetId, Amount] = {}
+    losses: dict[AssetId, Amount] = {}
+    has_spot_orders = False
+    for exposure in subaccount.exposures.values():
+        market = state.markets[exposure.market]
+        if market.kind == SPOT:
+            has_spot_orders = True
             continue
-        sells = side_after_fills(market, exposure, Side.SELL, mark_price)
-        needed += max(margin.maintenance_margin(market, exposure.size, mark_price), buys, sells)
-    return needed
+        mark_price = state.marks[market.id].price
+        low, high = ranges.get((MARK, market.id)) or (mark_price, mark_price)
+        asset = market.settlement_asset
+        if exposure.size or exposure.cash:
+            worst = exposure.cash + value_low(market, exposure.size, low, high) - owed(state, market, exposure)
+            nets[asset] = nets.get(asset, 0) + worst
+        need = need_of(market, exposure, low, high)
+        needs[asset] = needs.get(asset, 0) + need.whole
+        losses[asset] = losses.get(asset, 0) + need.lost
+    every = flows(state, subaccount) if has_spot_orders else []
+    for flow in every:
+        needs[flow.out] = needs.get(flow.out, 0) + flow.given
+        losses[flow.out] = losses.get(flow.out, 0) + flow.given
+    found = 0
+    for asset_id in {**nets, **needs}:
+        listed = state.assets.get(asset_id)
+        if listed is not None:
+            idle, net = subaccount.idle.get(asset_id, 0), nets.get(asset_id, 0)
+            left = net - growth(listed, min(idle, net), until_ms - state.now_ms)
+            debt = losses.get(asset_id, 0) - left
+            found += worse_corner(state, listed, left, needs.get(asset_id, 0), debt, ranges)
+    if every:
+        found += received(state, every, nets, lambda asset: price_range(state, asset, ranges)[0], is_initial=False)
+    return found
 
 
-def side_after_fills(market: Market, exposure: Exposure, side: int, mark_price: Price) -> Amount:
-    """Maintenance margin of the position after every order of a side, with their fees and losses; 0 without such orders."""
-    ours = [order for order in exposure.orders.values() if order.side == side]
-    narrow_marks(exposure, side, [order.mark_price_held for order in ours])
-    adding = [order for order in ours if order.adds()]
-    if not adding:
-        return 0
-    paid = sum(hold_at(market, order, mark_price) for order in adding)
-    after = exposure.size + side * sum(order.adds() for order in adding)
-    return paid + (0 if market.is_spot else margin.maintenance_margin(market, after, mark_price))
-
-
-def narrow_marks(exposure: Exposure, side: int, held: list[Price]) -> None:
-    """Keep the marks held to those of the orders that are open."""
-    if side == Side.BUY:
-        exposure.buy_mark_held = max(held, default=0)
-    else:
-        exposure.sell_mark_held = min(held, default=0)
-
-
-def is_call_due(state: State, subaccount: Subaccount, asset: AssetId, now: Health) -> bool:
-    """Whether the fills of its open orders would leave the subaccount below maintenance margin."""
-    has_orders = any(exposure.buys or exposure.sells for exposure in subaccount.exposures.values())
-    if not has_orders or now.equity >= margin_at_most(state, subaccount, asset, now):
-        return False
-    return now.equity < margin_after_fills(state, subaccount, asset)
-
-
-def margin_call(state: State, subaccount: Subaccount, asset: AssetId, now: Health) -> list[Message]:
-    """Ask for the cancel of every order that adds risk, once each; [] when all are on their way already."""
-    cancels: list[Message] = [
-        cancel(subaccount, market, order)
-        for market, exposure in settled_in(state, subaccount, asset)
-        for order in exposure.orders.values()
-        if adds_risk(market, exposure, order) and not order.ending
+def worse_corner(state: State, asset: Asset, net: Amount, need: Amount, debt: Amount, ranges: Ranges) -> Amount:
+    """Surplus in one asset at the worse end of its price: it is linear in the price, so the worst is at an end."""
+    weight = asset.collateral.maintenance_weight
+    low, high = price_range(state, asset, ranges)
+    found = [
+        collateral_value(asset, net, price, weight)
+        - worth_high(asset, need, price)
+        - (debt_maintenance(asset, debt, price) if debt > 0 else 0)
+        for price in ((low,) if low == high else (low, high))
     ]
-    return [MarginCalled(subaccount.id, asset, now.equity, now.maintenance), *cancels] if cancels else []
+    return min(found)
+
+
+def price_range(state: State, asset: Asset, ranges: Ranges) -> tuple[Price, Price]:
+    """Lowest and highest price of an asset in a box."""
+    found = ranges.get((COLLATERAL, asset.id))
+    if found is not None:
+        return found
+    price = price_of(state, asset)
+    return price, price
+
+
+def growth(asset: Asset, amount: Amount, elapsed_ms: Milliseconds) -> Amount:
+    """What a debt (a negative amount) grows by at most; rounds up."""
+    rate = asset.collateral.borrow_rate_max
+    if amount >= 0 or not rate or elapsed_ms <= 0:
+        return 0
+    return div_ceil(-amount * rate * elapsed_ms, FRACTION_ONE * HOUR_MS)
+
+
+def need_of(market: Market, exposure: Exposure, low: Price, high: Price) -> Need:
+    """Maintenance margin and losses of one market at its worse side, in settlement units; rounds up.
+
+    max of maintenance(size), and per side of maintenance(size after its orders) + their fees and losses to the mark
+    """
+    needs = [Need(maintenance_high(market, exposure.size, low, high))]
+    if exposure.buys:
+        needs.append(side_need(market, exposure, Side.BUY, low, high))
+    if exposure.sells:
+        needs.append(side_need(market, exposure, Side.SELL, low, high))
+    return max(needs)
+
+
+def side_need(market: Market, exposure: Exposure, side: int, low: Price, high: Price) -> Need:
+    """What a market needs if every order of a side filled: a purchase loses most at the lowest mark, a sale at the highest."""
+    worst = low if side == Side.BUY else high
+    ours = [order for order in exposure.orders.values() if order.side == side and order.adds()]
+    lost = sum(hold_at(market, order, worst) for order in ours)
+    after = exposure.size + side * sum(order.adds() for order in ours)
+    return Need(lost + maintenance_high(market, after, low, high), lost)
+
+
+def narrow_marks(exposure: Exposure) -> None:
+    """Keep the marks held to those of the orders that are open."""
+    held = [(order.side, order.mark_price_held) for order in exposure.orders.values()]
+    exposure.buy_mark_held = max((mark for side, mark in held if side == Side.BUY), default=0)
+    exposure.sell_mark_held = min((mark for side, mark in held if side == Side.SELL), default=0)
+
+
+def margin_call(state: State, subaccount: Subaccount, now: Health) -> list[Message]:
+    """Ask for the cancel of every order that adds risk, once each; [] when all are on their way already, or there are none."""
+    cancels: list[Message] = [
+        cancel(subaccount, state.markets[exposure.market], order)
+        for exposure in subaccount.exposures.values()
+        for order in exposure.orders.values()
+        if adds_risk(state.markets[exposure.market], exposure, order) and not order.ending
+    ]
+    return [MarginCalled(subaccount.id, 0, now.equity, now.maintenance), *cancels] if cancels else []
 
 
 def adds_risk(market: Market, exposure: Exposure, order: OpenOrder) -> bool:
-    """Whether a fill could take the position further from zero, or money into coins that count nothing."""
+    """Whether a fill could take the position further from zero, or money into what counts for less."""
     if market.is_spot:
-        return order.side == Side.BUY
+        return True
     return order.adds() > 0 and order.side * exposure.size + order.adds() > 0
 
 

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from services.core.collateral import WORTH_DECIMALS
 from services.core.contracts import notional
 from services.core.fixed import Amount, AssetId, MarketId, Size
 from services.core.metrics import PAUSE_EVERY, Family, Metrics, Reading
-from services.risk.health import Health, health
+from services.risk.health import Part, health
 from services.risk.state import State, Subaccount
 
 BANDS = (50, 70, 80, 90, 100)
 """Percent of equity that maintenance margin takes; at 100 a subaccount is liquidated."""
+UNIT = "USD"
+"""What equity and margin over all assets are counted in."""
 
 SUBACCOUNTS = Family("vigil_subaccounts", "Subaccounts that have ever held something")
 POSITIONS = Family("vigil_positions", "Subaccounts with a position", ("market", "side"))
@@ -49,20 +52,20 @@ class SideTotal:
 
 @dataclass(slots=True)
 class AssetTotal:
-    """Sums over subaccounts in one settlement asset; `near` is (subaccounts, notional) per band."""
+    """Sums over subaccounts in one asset."""
 
-    health: Health = field(default_factory=Health)
+    part: Part = field(default_factory=Part)
     debt: Amount = 0
-    near: dict[int, tuple[int, Amount]] = field(default_factory=lambda: dict.fromkeys(BANDS, (0, 0)))
 
 
 @dataclass(slots=True)
 class Totals:
-    """What one look at all subaccounts finds; every market and asset listed is there, with zeros."""
+    """What one look at all subaccounts finds; all that is listed is there, with zeros. `near` is (subaccounts, worth) per band."""
 
     sides: dict[tuple[MarketId, str], SideTotal]
     orders: dict[MarketId, int]
     assets: dict[AssetId, AssetTotal]
+    near: dict[int, tuple[int, Amount]] = field(default_factory=lambda: dict.fromkeys(BANDS, (0, 0)))
     liquidations: int = 0
 
 
@@ -82,6 +85,9 @@ def measure(state: State) -> Iterator[Reading | None]:
     yield Reading(LIQUIDATIONS, (), totals.liquidations)
     yield Reading(QUEUE, (), len(state.queue))
     yield from market_readings(state, totals)
+    for percent, (subaccounts, exposed) in totals.near.items():
+        yield Reading(NEAR, (UNIT, str(percent)), subaccounts)
+        yield Reading(NEAR_EXPOSURE, (UNIT, str(percent)), exposed, WORTH_DECIMALS)
     for asset, total in totals.assets.items():
         yield from asset_readings(state.assets[asset].symbol, state.assets[asset].decimals, total)
 
@@ -97,25 +103,25 @@ def count(state: State, subaccount: Subaccount, totals: Totals) -> None:
             side.count += 1
             side.size += abs(exposure.size)
             side.notional += notional(market, exposure.size, state.marks[market_id].price)
-    for asset in subaccount.idle | subaccount.unsettled | subaccount.holds:
-        count_asset(totals.assets.setdefault(asset, AssetTotal()), health(state, subaccount, asset))
-        totals.assets[asset].debt -= subaccount.unsettled.get(asset, 0)
+    now = health(state, subaccount)
+    for asset, own in now.parts.items():
+        add_part(totals.assets.setdefault(asset, AssetTotal()).part, own)
+    for asset, unsettled in subaccount.unsettled.items():
+        totals.assets.setdefault(asset, AssetTotal()).debt -= unsettled
+    if now.maintenance:
+        for percent in BANDS:
+            if 100 * now.maintenance >= percent * now.equity:
+                subaccounts, exposed = totals.near[percent]
+                totals.near[percent] = (subaccounts + 1, exposed + now.notional)
 
 
-def count_asset(total: AssetTotal, own: Health) -> None:
-    """Add a subaccount's health in one asset."""
-    sums = total.health
+def add_part(sums: Part, own: Part) -> None:
+    """Add what a subaccount has and needs in one asset."""
     sums.idle += own.idle
     sums.profit += own.profit
     sums.holds += own.holds
     sums.initial += own.initial
     sums.maintenance += own.maintenance
-    sums.notional += own.notional
-    if own.maintenance:
-        for percent in BANDS:
-            if 100 * own.maintenance >= percent * own.equity:
-                subaccounts, exposed = total.near[percent]
-                total.near[percent] = (subaccounts + 1, exposed + own.notional)
 
 
 def market_readings(state: State, totals: Totals) -> Iterator[Reading]:
@@ -132,15 +138,12 @@ def market_readings(state: State, totals: Totals) -> Iterator[Reading]:
 
 def asset_readings(symbol: str, decimals: int, total: AssetTotal) -> Iterator[Reading]:
     """Readings by asset."""
-    own = total.health
+    own = total.part
     for family, amount in (
         *((IDLE, own.idle), (UNSETTLED, total.debt), (HOLDS, own.holds), (PROFIT, own.profit)),
         *((INITIAL, own.initial), (MAINTENANCE, own.maintenance)),
     ):
         yield Reading(family, (symbol,), amount, decimals)
-    for percent, (subaccounts, exposed) in total.near.items():
-        yield Reading(NEAR, (symbol, str(percent)), subaccounts)
-        yield Reading(NEAR_EXPOSURE, (symbol, str(percent)), exposed, decimals)
 
 
 METRICS = Metrics(FAMILIES, measure)

@@ -1,15 +1,13 @@
 """Accounts opened, money in and out, funding payments."""
 
 from services.core.commands import check_window
-from services.core.fixed import LIMIT, SUBACCOUNTS, Amount, account_of, div_exact
+from services.core.fixed import FRACTION_ONE, LIMIT, SUBACCOUNTS, Amount, AssetId, account_of, div_ceil
 from services.core.keys import account_of_key, key_id
 from services.core.messages import (
     SCOPES_ALL,
     AccountOpened,
     Book,
     DepositCredited,
-    FundingPaid,
-    FundingStepped,
     KeyAdded,
     Leg,
     Message,
@@ -27,7 +25,7 @@ from services.core.spine import machine_number
 from services.risk import margin
 from services.risk.access import take_up
 from services.risk.events import balance_changed
-from services.risk.health import health
+from services.risk.health import part_of, parts_of, total
 from services.risk.orders import refuse
 from services.risk.state import Account, Key, State, Subaccount, post
 
@@ -152,12 +150,35 @@ def check_leaving(state: State, leaving: Withdraw | Transfer) -> Refusal | None:
     return None
 
 
-def available_amount(state: State, subaccount: Subaccount, asset: int) -> Amount:
-    """Amount of an asset that may be withdrawn now (M-11 in thin form); nothing while an unsettled debt stands."""
-    if subaccount.unsettled.get(asset, 0) or subaccount.liquidation is not None:
+def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Amount:
+    """Amount of an asset that may be withdrawn now (M-11 in thin form); nothing while an unsettled debt stands.
+
+    Unrealised profit never leaves, nor does it stand in for what leaves; what is left covers max(initial margin, 20 % of notional) at
+    initial weights.
+
+    Rounds   down, against the account
+    """
+    if any(subaccount.unsettled.values()) or subaccount.liquidation is not None:
         return 0
-    now = health(state, subaccount, asset)
-    return margin.withdrawable(now.idle, now.holds, now.profit, now.initial, now.notional)
+    parts = parts_of(state, subaccount)
+    for part in parts.values():
+        part.profit = min(0, part.profit)
+    own = parts.get(asset)
+    most = max(0, own.idle + own.profit - own.holds) if own is not None else 0
+    now = total(state, parts)
+    if not now.initial and not any(part.net - part.holds < 0 for part in parts.values()):
+        return most
+    notional = div_ceil(now.notional * margin.WITHDRAWAL_FRACTION, FRACTION_ONE)
+
+    def leaves_enough(amount: Amount) -> bool:
+        """Whether what is left would do."""
+        part = part_of(parts, asset)
+        part.idle -= amount
+        left = total(state, parts)
+        part.idle += amount
+        return left.equity_initial >= max(left.initial, notional)
+
+    return margin.largest(most, leaves_enough)
 
 
 def process_withdrawal_paid(state: State, paid: WithdrawalPaid) -> list[Message]:
@@ -177,22 +198,3 @@ def process_withdrawal_returned(state: State, returned: WithdrawalReturned) -> l
         balance_changed(subaccount, returned.asset, "withdrawal"),
         *state.commands.resolve(account_of(subaccount.id), command_id, refusal=refusal),
     ]
-
-
-def process_funding(state: State, stepped: FundingStepped) -> list[Message]:
-    """Pay or receive one funding step on every position of the market, at the cut that all shards share."""
-    market = state.markets[stepped.market]
-    asset = market.settlement_asset
-    events: list[Message] = []
-    for subaccount in state.subaccounts.values():
-        exposure = subaccount.exposures.get(market.id)
-        if exposure is None or not exposure.size:
-            continue
-        payment = div_exact(exposure.size, market.lot) * stepped.payment_per_lot
-        if not payment:
-            continue
-        legs = [(Book.IDLE, subaccount.id, 0, asset, -payment), (Book.CLEARING, 0, market.id, asset, payment)]
-        events.append(post(state, "funding", stepped.step, legs))
-        events.append(FundingPaid(subaccount.id, market.id, stepped.step, payment))
-        events.append(balance_changed(subaccount, asset, "funding"))
-    return events

@@ -1,7 +1,9 @@
 """Commands that place and replace orders: what the market trades, what the account can bear, and the hold of both (M-4)."""
 
+from typing import NamedTuple
+
 from services.core.contracts import notional
-from services.core.fixed import Milliseconds, Price, Size
+from services.core.fixed import Milliseconds, Price, Size, SubaccountId, account_of
 from services.core.markets import Market, on_grid
 from services.core.messages import (
     RESTING,
@@ -22,6 +24,7 @@ from services.core.reasons import Reason, Refusal
 from services.risk import margin
 from services.risk.access import take_up
 from services.risk.admission import Change, check_admission, closes_at_most
+from services.risk.conditions import GROUP_MAX, check_exits, waits_as
 from services.risk.state import (
     Exposure,
     OpenOrder,
@@ -52,31 +55,52 @@ def process_place(state: State, place: PlaceOrder) -> list[Message]:
     answer = take_up(state, place.header, place.subaccount, Scope.TRADE, orders=1)
     if answer is not None:
         return answer
+    admitted = admit_order(state, place, Origin(OrderKind.CLIENT, place.group))
+    return refuse(state, place.header, admitted) if isinstance(admitted, Refusal) else [admitted]
+
+
+class Origin(NamedTuple):
+    """Where an order comes from: its kind, what it is grouped with, and the worst price of a market order, 0 for the band's edge."""
+
+    kind: int
+    group: int
+    worst_price: Price = 0
+
+
+def admit_order(state: State, place: PlaceOrder, origin: Origin) -> OrderAdmitted | Refusal:
+    """Hold what an order needs and return it for its market, or why not; who asks was judged before."""
     market = state.markets.get(place.market)
     if market is None:
-        return refuse(state, place.header, Refusal(Reason.UNKNOWN_MARKET))
+        return Refusal(Reason.UNKNOWN_MARKET)
     known = state.subaccounts.get(place.subaccount)
     exposure = (known and known.exposures.get(market.id)) or Exposure(market.id)
     adds_risk = not closes_at_most(exposure, place.side, place.size, reduce_only=place.reduce_only)
     refusal = check_terms(state, market, place, adds_risk=adds_risk) or check_place(
-        state, market, exposure, place, adds_risk=adds_risk
+        state, market, known, exposure, place, adds_risk=adds_risk
     )
     if refusal is not None:
-        return refuse(state, place.header, refusal)
+        return refusal
     subaccount = state.subaccount(place.subaccount)
-    order = open_order(state, market, subaccount, place)
+    order = open_order(state, market, subaccount, place, origin)
     change = Change(reducing=order.remaining if order.reduce_only else 0).plus(order.side, order.adds(), order.hold)
-    refusal = check_admission(state, subaccount, market, change, adds_risk=adds_risk)
+    refusal = check_admission(state, subaccount, market, change, adds_risk=adds_risk) or (
+        check_exits(market, subaccount, place) if place.exits else None
+    )
     if refusal is not None:
-        return refuse(state, place.header, refusal)
+        return refusal
     subaccount.refs = order.ref
-    add_order(subaccount, market, order)
-    return [admit(subaccount, market, order, place, adds_risk=adds_risk)]
+    add_order(state, subaccount, market, order)
+    state.touched[subaccount.id] = None
+    return admit(subaccount, market, order, place, adds_risk=adds_risk)
 
 
 def check_terms(state: State, market: Market, place: PlaceOrder, *, adds_risk: bool) -> Refusal | None:
     """Refuse what the market does not trade: its state, size, price, combination, age of the mark, band."""
-    refusal = check_market(state, market, place.time_in_force) or check_size(market, place.size)
+    refusal = (
+        check_market(state, market, place.time_in_force)
+        or check_size(market, place.size)
+        or (check_display(market, place) if place.display else None)
+    )
     if refusal is not None:
         return refusal
     if place.price and not (on_grid(market, place.price) and place.price <= market.price_max):
@@ -87,17 +111,25 @@ def check_terms(state: State, market: Market, place: PlaceOrder, *, adds_risk: b
 
 
 def check_place(
-    state: State, market: Market, exposure: Exposure, place: PlaceOrder, *, adds_risk: bool
+    state: State, market: Market, known: Subaccount | None, exposure: Exposure, place: PlaceOrder, *, adds_risk: bool
 ) -> Refusal | None:
     """Refuse a client id that is in use, what is worth too little, a time that is none, and one order too many."""
-    if place.client_id in exposure.client_ids:
+    if place.client_id in exposure.client_ids or (known is not None and waits_as(known, market, place.client_id)):
         return Refusal(Reason.DUPLICATE_CLIENT_ID)
     refusal = (check_notional(state, market, place.price, place.size) if adds_risk else None) or check_expiry(
         place, state.now_ms
     )
-    if refusal is not None or len(exposure.orders) < market.orders_max:
+    if refusal is not None:
         return refusal
-    return Refusal(Reason.TOO_MANY_ORDERS, market.orders_max)
+    most = orders_max(state, place.subaccount, market)
+    return None if len(exposure.orders) < most else Refusal(Reason.TOO_MANY_ORDERS, most)
+
+
+def orders_max(state: State, subaccount: SubaccountId, market: Market) -> int:
+    """Open orders that a subaccount may have in a market: what the account's tier says, at most the market's own."""
+    account = state.accounts.get(account_of(subaccount))
+    terms = state.limit_tiers.get(account.tier) if account is not None else None
+    return min(terms[1], market.orders_max) if terms is not None and terms[1] else market.orders_max
 
 
 def check_market(state: State, market: Market, time_in_force: int) -> Refusal | None:
@@ -117,11 +149,20 @@ def check_size(market: Market, size: Size) -> Refusal | None:
     return None if sound else Refusal(Reason.INVALID_SIZE, market.order_size_max)
 
 
+def check_display(market: Market, place: PlaceOrder) -> Refusal | None:
+    """Refuse what an iceberg shows of itself when it is no part of it, or the order never rests."""
+    if not (0 < place.display < place.size and place.display % market.lot == 0):
+        return Refusal(Reason.INVALID_SIZE, place.size - market.lot)
+    return None if place.time_in_force in RESTING else Refusal(Reason.INVALID_ORDER)
+
+
 def is_combination(market: Market, place: PlaceOrder) -> bool:
     """Whether the fields of an order go together."""
     if place.side not in (Side.BUY, Side.SELL) or place.time_in_force not in TIMES_IN_FORCE:
         return False
     if place.self_trade not in SELF_TRADES or (market.is_spot and place.reduce_only):
+        return False
+    if not 0 <= place.group <= GROUP_MAX:
         return False
     resting = place.time_in_force in RESTING
     return bool(place.price) if resting else not place.expires_ms
@@ -152,22 +193,25 @@ def check_expiry(place: PlaceOrder, now_ms: Milliseconds) -> Refusal | None:
     return Refusal(Reason.INVALID_EXPIRY, now_ms + (1 if place.expires_ms <= now_ms else EXPIRY_MAX_MS))
 
 
-def open_order(state: State, market: Market, subaccount: Subaccount, place: PlaceOrder) -> OpenOrder:
+def open_order(state: State, market: Market, subaccount: Subaccount, place: PlaceOrder, origin: Origin) -> OpenOrder:
     """Build the order as it would be admitted, at its worst price."""
     mark_price = state.marks[market.id].price
+    worst_price = origin.worst_price or margin.protection_price(market, place.side, mark_price)
     order = OpenOrder(
         ref=subaccount.refs + 1,
         command_id=place.header.command_id,
         client_id=place.client_id,
         side=place.side,
-        price=place.price or margin.protection_price(market, place.side, mark_price),
+        price=place.price or worst_price,
         size=place.size,
         remaining=place.size,
-        kind=OrderKind.CLIENT,
+        kind=origin.kind,
         reduce_only=place.reduce_only,
         mark_price_held=mark_price,
         hold=0,
         expires_ms=place.expires_ms,
+        group=origin.group,
+        exits=list(place.exits),
     )
     order.hold = hold_of(market, order)
     return order
@@ -191,6 +235,7 @@ def admit(
         place.self_trade,
         place.expires_ms,
         is_market=not place.price,
+        display=place.display,
     )
 
 

@@ -21,6 +21,7 @@ from services.core.messages import (
 from services.core.reasons import Reason, Refusal
 from services.risk.access import take_up
 from services.risk.admission import Change, check_admission, closes_at_most
+from services.risk.conditions import waits_as
 from services.risk.orders import (
     PENDING_MAX,
     change_of,
@@ -29,6 +30,7 @@ from services.risk.orders import (
     check_market,
     check_notional,
     check_size,
+    orders_max,
     refuse,
 )
 from services.risk.state import (
@@ -59,7 +61,7 @@ def process_quotes(state: State, quoting: MassQuote) -> list[Message]:
     known = state.subaccounts.get(quoting.subaccount)
     exposure = (known and known.exposures.get(market.id)) or Exposure(market.id)
     refusal = check_market(state, market, TimeInForce.POST_ONLY) or check_quotes(
-        state, market, exposure, quoting.quotes
+        state, market, known or Subaccount(quoting.subaccount), exposure, quoting.quotes
     )
     if refusal is not None:
         return refuse(state, header, refusal)
@@ -81,15 +83,20 @@ def process_quotes(state: State, quoting: MassQuote) -> list[Message]:
     return [QuotesAdmitted(subaccount.id, market.id, header.command_id, admitted)]
 
 
-def check_quotes(state: State, market: Market, exposure: Exposure, quotes: list[Quote]) -> Refusal | None:
+def check_quotes(
+    state: State, market: Market, subaccount: Subaccount, exposure: Exposure, quotes: list[Quote]
+) -> Refusal | None:
     """Refuse too many quotes or too few, a client id twice, and whatever a single one breaks."""
     ids = dict.fromkeys(quote[0] for quote in quotes)
     if not 0 < len(quotes) <= QUOTES_MAX or len(ids) < len(quotes) or 0 in ids:
         return Refusal(Reason.INVALID_ORDER, QUOTES_MAX)
     fresh = sum(1 for client_id in ids if client_id not in exposure.client_ids)
-    if len(exposure.orders) + fresh > market.orders_max:
-        return Refusal(Reason.TOO_MANY_ORDERS, market.orders_max)
+    most = orders_max(state, subaccount.id, market)
+    if len(exposure.orders) + fresh > most:
+        return Refusal(Reason.TOO_MANY_ORDERS, most)
     for quote in quotes:
+        if subaccount.triggers and waits_as(subaccount, market, quote[0]):
+            return Refusal(Reason.DUPLICATE_CLIENT_ID)
         refusal = check_quote(state, market, exposure, quote)
         if refusal is not None:
             return refusal
@@ -162,7 +169,7 @@ def begin(
         subaccount.refs += 1
         order.ref = subaccount.refs
         order.pending.append(Terms(order.price, order.size))
-        add_order(subaccount, market, order)
+        add_order(state, subaccount, market, order)
         return order.ref, order.side, order.price, order.size, adds_risk, True
     terms = terms_of(order, quote)
     begin_terms(subaccount, market, order, terms, state.marks[market.id].price)
@@ -173,7 +180,7 @@ def process_answered(state: State, answered: QuotesAnswered) -> list[Message]:
     """Take matching's word for each quote, and say how all of them stand."""
     subaccount = state.subaccount(answered.subaccount)
     market = state.markets[answered.market]
-    exposure = exposure_of(subaccount, market.id)
+    exposure = exposure_of(state, subaccount, market.id)
     rows = [settle(subaccount, market, exposure, answer) for answer in answered.quotes]
     states = [row for row in rows if row is not None]
     hold = subaccount.holds.get(market.settlement_asset, 0)

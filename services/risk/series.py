@@ -1,4 +1,4 @@
-"""The series that wires of this machine wait for, opened where they stand when somebody first waits; they are moved by marks and samples."""
+"""The series that wires wait for, opened where they stand when somebody first waits; marks and samples move them."""
 
 from services.core.fixed import AssetId, MarketId, Price
 from services.risk.state import Mark, State

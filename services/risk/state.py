@@ -144,13 +144,12 @@ class Stage(IntEnum):
 
 @dataclass(slots=True)
 class Liquidation:
-    """A liquidation under way; `pending` are deficits not yet answered, by id."""
+    """A liquidation under way; `pending` are deficits not yet answered: id -> (asset, amount). What went to and from funds is in worth."""
 
-    asset: AssetId
     group: str
     stage: int = Stage.CANCELLING
     cancelling: dict[MarketId, None] = field(default_factory=dict)
-    pending: dict[int, Amount] = field(default_factory=dict)
+    pending: dict[int, tuple[AssetId, Amount]] = field(default_factory=dict)
     contributed: Amount = 0
     deficit: Amount = 0
 
@@ -162,9 +161,9 @@ class Box:
     `slack` is what is left of the surplus at its worst corner, in worth; what an event takes from the account is taken from it.
     """
 
-    ranges: dict[Series, tuple[Price, Price]] = field(default_factory=dict)
-    slack: Amount = 0
-    expires_ms: Milliseconds = 0
+    ranges: dict[Series, tuple[Price, Price]]
+    slack: Amount
+    expires_ms: Milliseconds
 
 
 @dataclass(slots=True)
@@ -223,11 +222,10 @@ class Steps:
 
 @dataclass(slots=True)
 class State(MachineState):
-    """The partition. `house` is book -> owner -> market -> asset -> amount.
+    """The partition. `house` is book -> owner -> market -> asset -> amount; `collateral` are prices of assets.
 
-    `touched` holds the subaccounts that a move has reached or an event has changed, to be judged at the marks of now; `queue` is the order in
-    which that happens. `holders` are the subaccounts with a position in a market, `sweeps` those of them that a step still has to
-    reach. `collateral` are prices of assets.
+    `touched` are the subaccounts that a move has reached or an event has changed, to be judged at the marks of now; `queue` is their order.
+    `holders` are those with an exposure in a market, `sweeps` those of them that a step of the market still has to reach.
     """
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
@@ -255,15 +253,17 @@ class State(MachineState):
         return known
 
 
-def post(state: State, kind: str, reference: int, legs: Sequence[Leg]) -> Posted:
-    """Move money and sizes by one balanced entry: the only code that changes a balance (M-1)."""
+def post(state: State, kind: str, reference: int, legs: Sequence[Leg], *, touches: bool = True) -> Posted:
+    """Move money and sizes by one balanced entry: the only code that changes a balance (M-1). Whom it `touches` is judged again."""
     entry = balanced(kind, reference, state.now_ms, legs)
     for book, owner, market, asset, amount in entry.legs:
         if book == Book.IDLE:
             idle = state.subaccount(owner).idle
             idle[asset] = idle.get(asset, 0) + amount
+            if touches:
+                state.touched[owner] = None
         elif book == Book.POSITION:
-            exposure = exposure_of(state.subaccount(owner), market)
+            exposure = exposure_of(state, state.subaccount(owner), market)
             if asset < 0:
                 exposure.size += amount
             else:
@@ -278,17 +278,21 @@ def post(state: State, kind: str, reference: int, legs: Sequence[Leg]) -> Posted
     return entry
 
 
-def exposure_of(subaccount: Subaccount, market: MarketId) -> Exposure:
-    """Return the exposure, opened empty when it is new."""
+def exposure_of(state: State, subaccount: Subaccount, market: MarketId) -> Exposure:
+    """Return the exposure, opened empty when it is new, having seen every step of its market."""
     known = subaccount.exposures.get(market)
     if known is None:
         known = subaccount.exposures[market] = Exposure(market)
+        steps = state.steps.get(market)
+        if steps is not None:
+            known.steps_seen, known.paid_per_lot_seen = steps.settled, steps.paid_per_lot
+        state.holders.setdefault(market, {})[subaccount.id] = None
     return known
 
 
-def add_order(subaccount: Subaccount, market: Market, order: OpenOrder) -> None:
+def add_order(state: State, subaccount: Subaccount, market: Market, order: OpenOrder) -> None:
     """Count a new order's hold and size."""
-    exposure = exposure_of(subaccount, market.id)
+    exposure = exposure_of(state, subaccount, market.id)
     exposure.orders[order.ref] = order
     exposure.note_mark(order)
     if order.client_id:
@@ -379,11 +383,12 @@ def hold_at(market: Market, order: OpenOrder, mark_price: Price) -> Amount:
     return hold
 
 
-def drop_empty(subaccount: Subaccount, market: MarketId) -> None:
+def drop_empty(state: State, subaccount: Subaccount, market: MarketId) -> None:
     """Forget an exposure without position and orders."""
     exposure = subaccount.exposures.get(market)
     if exposure is not None and not exposure.size and not exposure.cash and not exposure.orders:
         del subaccount.exposures[market]
+        del state.holders[market][subaccount.id]
 
 
 def check_invariants(state: State) -> None:
@@ -426,7 +431,9 @@ def check_subaccount(state: State, subaccount: Subaccount) -> None:
             invariant(kept == sum(order.adds() for order in orders if order.side == side), "order sums are recomputed")
         reducing = sum(1 for order in orders if order.reduce_only)
         invariant(exposure.reducing == reducing, "reduce-only orders are recounted")
-        invariant(exposure.size != 0 or exposure.cash == 0, "a closed position is realised at once")
+        invariant(
+            exposure.size != 0 or exposure.cash == 0 or market.profit_lock, "a closed position is realised at once"
+        )
         invariant(not market.is_spot or exposure.size == 0, "a spot market has no positions")
     for asset, hold in subaccount.holds.items():
         invariant(hold == holds.get(asset, 0), "hold is what open orders need, recomputed")

@@ -1,0 +1,94 @@
+"""Who is looked at when a price moves: those whose wires it cuts and those whom an event has changed, deepest first, some per record (M-5).
+
+Nobody else can be due: a subaccount that nothing has touched is inside its box. A full scan of everybody is the oracle of the tests.
+"""
+
+from services.core.fixed import AssetId, MarketId, Price, SubaccountId
+from services.core.messages import Message
+from services.risk import box, liquidation
+from services.risk.health import Health, health, is_due
+from services.risk.margin_call import POINT, margin_call, narrow_marks, surplus
+from services.risk.state import Mark, Stage, State, Subaccount
+from services.risk.wires import Series, SeriesKind, Subject
+
+ROUNDS_AFTER_RESUME = 3
+"""Fresh marks to be seen after a restart before anybody is liquidated (M-12)."""
+SLICE = 500
+"""Subaccounts judged per record: more than a mark reaches, but in the worst minutes of a crash."""
+
+
+def see_mark(state: State, market: MarketId, mark_price: Price, index_price: Price = 0) -> list[Subject]:
+    """Take a market to its mark; returns the triggers that waited for it."""
+    mark = state.marks[market]
+    mark.price, mark.seen_ms = mark_price, state.now_ms
+    cut = move(state, (SeriesKind.MARK, market), mark_price)
+    if index_price:
+        mark.index_price = index_price
+        cut += move(state, (SeriesKind.INDEX, market), index_price)
+    return cut
+
+
+def see_collateral(state: State, asset: AssetId, price: Price) -> None:
+    """Take an asset to its price."""
+    seen = state.collateral.setdefault(asset, Mark())
+    seen.price, seen.seen_ms = price, state.now_ms
+    move(state, (SeriesKind.COLLATERAL, asset), price)
+
+
+def move(state: State, series: Series, price: Price) -> list[Subject]:
+    """Cut the wires that a series passes: subaccounts are touched, triggers returned in the order in which they were reached."""
+    wires = state.wires.get(series)
+    if wires is None or wires.price == price:
+        return []
+    triggers: list[Subject] = []
+    for subject, _threshold in wires.move(price):
+        if subject[1]:
+            triggers.append(subject)
+        else:
+            state.touched[subject[0]] = None
+    return triggers
+
+
+def line_up(state: State) -> None:
+    """Begin a round: everybody touched is to be judged, who is reached deepest first."""
+    depths = [(-box.depth(state, state.subaccounts[one]), one) for one in state.touched]
+    depths.sort()
+    state.queue = [subaccount for _depth, subaccount in depths]
+
+
+def has_work(state: State) -> bool:
+    """Whether queued subaccounts wait to be judged; after a restart they wait for three rounds of marks."""
+    return bool(state.queue) and state.rounds_since_resumed >= ROUNDS_AFTER_RESUME
+
+
+def work(state: State) -> list[Message]:
+    """Judge the next queued subaccounts, exactly, at the marks of now; those that are due begin with the deepest."""
+    taken, state.queue = state.queue[:SLICE], state.queue[SLICE:]
+    judged = [(subaccount, health(state, subaccount)) for subaccount in map(state.subaccounts.__getitem__, taken)]
+    judged.sort(key=lambda pair: (pair[1].equity - pair[1].maintenance, pair[0].id))
+    events: list[Message] = []
+    for subaccount, now in judged:
+        events += judge(state, subaccount, now)
+    return events
+
+
+def judge(state: State, subaccount: Subaccount, now: Health) -> list[Message]:
+    """Begin or go on with a liquidation, call for margin, or give a new box; who got none of these is looked at again at the next mark."""
+    run = subaccount.liquidation
+    if run is not None:
+        return liquidation.next_step(state, subaccount, run) if run.stage == Stage.WAITING_FOR_MARK else []
+    if is_due(state, subaccount, now):
+        return liquidation.begin(state, subaccount, now)
+    for exposure in subaccount.exposures.values():
+        narrow_marks(exposure)
+    slack = surplus(state, subaccount, POINT)
+    if slack < 0:
+        return margin_call(state, subaccount, now)
+    if box.fit(state, subaccount, now, slack):
+        state.touched.pop(subaccount.id, None)
+    return []
+
+
+def touch(state: State, subaccount: SubaccountId) -> None:
+    """Have a subaccount judged at the next mark."""
+    state.touched[subaccount] = None

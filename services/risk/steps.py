@@ -1,0 +1,192 @@
+"""What a market does to all its positions at once: funding steps, settlements, the end; booked position by position (F-1.2, M-2).
+
+A step is noted when it comes, and from then on counts in every valuation. The positions it reaches are brought up to it some per record,
+or before anything else happens to them; what is booked late is the same to the last unit, for steps add up.
+"""
+
+from services.core.contracts import value
+from services.core.fixed import Amount, MarketId
+from services.core.markets import Market
+from services.core.messages import (
+    Book,
+    FundingPaid,
+    FundingStepped,
+    Leg,
+    MarketDelisted,
+    MarketSettled,
+    MarketState,
+    Message,
+    PositionChanged,
+    PositionSettled,
+)
+from services.risk import triggers
+from services.risk.events import balance_changed
+from services.risk.health import owed, worth_of
+from services.risk.state import Exposure, State, Steps, Subaccount, drop_empty, post
+
+SLICE = 200
+"""Positions brought up to a step per record: others' orders wait for no more."""
+
+
+def process_funding(state: State, stepped: FundingStepped) -> list[Message]:
+    """Note one funding step, at the cut that all shards share, and begin to book it."""
+    steps = steps_of(state, stepped.market)
+    steps.paid_per_lot += stepped.payment_per_lot
+    steps.funding_step = stepped.step
+    return begin(state, stepped.market)
+
+
+def process_settled(state: State, settled: MarketSettled) -> list[Message]:
+    """Note a settlement of positions that go on."""
+    steps = steps_of(state, settled.market)
+    steps.settled = settled.step
+    steps.price = settled.price
+    return begin(state, settled.market)
+
+
+def process_delisting(state: State, delisted: MarketDelisted) -> list[Message]:
+    """End a market: what it is valued at from now on is its last price, at which every position is closed."""
+    market_id = delisted.market
+    state.market_states[market_id] = MarketState.DELISTED
+    steps = steps_of(state, market_id)
+    steps.ended, steps.price = True, delisted.price
+    if market_id in state.marks:
+        state.marks[market_id].price = delisted.price
+    events: list[Message] = []
+    for subaccount in triggers.waiting_in(state, market_id):
+        events += triggers.market_ended(state, state.subaccounts[subaccount], market_id)
+    return [*events, *begin(state, market_id)]
+
+
+def steps_of(state: State, market: MarketId) -> Steps:
+    """Return what a market has stepped over, nothing at first."""
+    known = state.steps.get(market)
+    if known is None:
+        known = state.steps[market] = Steps()
+    return known
+
+
+def begin(state: State, market: MarketId) -> list[Message]:
+    """Have every position of a market brought up to its last step; the first of them at once."""
+    state.sweeps[market] = sorted(state.holders.get(market, {}), reverse=True)
+    return work_on(state, market)
+
+
+def has_work(state: State) -> bool:
+    """Whether positions wait to be brought up to a step."""
+    return bool(state.sweeps)
+
+
+def work(state: State) -> list[Message]:
+    """Bring some more positions up to the steps of the market that has waited longest."""
+    return work_on(state, next(iter(state.sweeps)))
+
+
+def work_on(state: State, market_id: MarketId) -> list[Message]:
+    """Bring the next positions of a market up to its last step."""
+    waiting, market = state.sweeps[market_id], state.markets[market_id]
+    events: list[Message] = []
+    for _ in range(min(SLICE, len(waiting))):
+        subaccount = state.subaccounts[waiting.pop()]
+        exposure = subaccount.exposures.get(market_id)
+        if exposure is not None:
+            events += bring_up(state, subaccount, market, exposure)
+            drop_empty(state, subaccount, market_id)
+    if not waiting:
+        del state.sweeps[market_id]
+    return events
+
+
+def bring_up(state: State, subaccount: Subaccount, market: Market, exposure: Exposure) -> list[Message]:
+    """Book the steps that a position has not seen: funding, then the settlement or the end. A position that begins has seen them all."""
+    steps = state.steps.get(market.id)
+    if steps is None:
+        return []
+    events: list[Message] = []
+    if exposure.paid_per_lot_seen != steps.paid_per_lot:
+        events += pay_funding(state, subaccount, market, exposure, steps)
+    if steps.ended and (exposure.size or exposure.cash):
+        events += close_position(state, subaccount, market, exposure, steps.price)
+    elif exposure.steps_seen != steps.settled:
+        exposure.steps_seen = steps.settled
+        if exposure.size or exposure.cash:
+            events += settle_position(state, subaccount, market, exposure, steps.price)
+    return events
+
+
+def pay_funding(
+    state: State, subaccount: Subaccount, market: Market, exposure: Exposure, steps: Steps
+) -> list[Message]:
+    """Pay or receive what the market's steps since the last look come to, on the size that was held through all of them."""
+    payment = owed(state, market, exposure)
+    exposure.paid_per_lot_seen = steps.paid_per_lot
+    if not payment:
+        return []
+    asset = market.settlement_asset
+    legs: list[Leg] = [
+        (Book.IDLE, subaccount.id, 0, asset, -payment),
+        (Book.CLEARING, 0, market.id, asset, payment),
+    ]
+    spend(state, subaccount, asset, payment)
+    return [
+        post(state, "funding", steps.funding_step, legs, touches=False),
+        FundingPaid(subaccount.id, market.id, steps.funding_step, payment),
+        balance_changed(subaccount, asset, "funding"),
+    ]
+
+
+def spend(state: State, subaccount: Subaccount, asset: int, payment: Amount) -> None:
+    """Take a payment from what the box of a subaccount has left; when that is used up, it is judged at the next mark."""
+    box = subaccount.box
+    if box is None:
+        state.touched[subaccount.id] = None
+        return
+    box.slack -= worth_of(state, asset, max(0, payment)) + 1
+    if box.slack <= 0:
+        state.touched[subaccount.id] = None
+
+
+def settle_position(
+    state: State, subaccount: Subaccount, market: Market, exposure: Exposure, price: int
+) -> list[Message]:
+    """Move a position's value at a price into the balance; the position goes on, worth nothing at that price. Equity stays."""
+    owner, asset = subaccount.id, market.settlement_asset
+    amount = exposure.cash + value(market, exposure.size, price)
+    legs: list[Leg] = [(Book.POSITION, owner, market.id, asset, -amount), (Book.IDLE, owner, 0, asset, amount)]
+    return [
+        post(state, "settlement", exposure.steps_seen, legs),
+        PositionSettled(owner, market.id, price, amount, exposure.size),
+        PositionChanged(owner, market.id, exposure.size, exposure.cash, exposure.basis),
+        balance_changed(subaccount, asset, "settlement"),
+    ]
+
+
+def close_position(
+    state: State, subaccount: Subaccount, market: Market, exposure: Exposure, price: int
+) -> list[Message]:
+    """Realise a position at a price; both sides of the market do, so clearing ends at what is in flight and at the market's dust."""
+    owner, asset, size, cash = subaccount.id, market.settlement_asset, exposure.size, exposure.cash
+    worth = value(market, size, price)
+    exposure.basis = 0
+    legs: list[Leg] = [
+        (Book.POSITION, owner, market.id, -market.id, -size),
+        (Book.CLEARING, 0, market.id, -market.id, size),
+        (Book.POSITION, owner, market.id, asset, -cash),
+        (Book.CLEARING, 0, market.id, asset, -worth),
+        (Book.IDLE, owner, 0, asset, cash + worth),
+    ]
+    return [
+        post(state, "delisting", market.id, legs),
+        PositionSettled(owner, market.id, price, cash + worth, 0),
+        PositionChanged(owner, market.id, 0, 0, 0),
+        balance_changed(subaccount, asset, "settlement"),
+    ]
+
+
+def bring_all_up(state: State, market: Market) -> list[Message]:
+    """Bring every position of a market up at once: before its lot changes, in which steps are counted."""
+    events: list[Message] = []
+    for subaccount_id in sorted(state.holders.get(market.id, {})):
+        subaccount = state.subaccounts[subaccount_id]
+        events += bring_up(state, subaccount, market, subaccount.exposures[market.id])
+    return events
