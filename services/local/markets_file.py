@@ -1,15 +1,42 @@
-"""deploy/markets.toml as tables, and each of them as what enters the log; every refusal names the field. It touches no log."""
+"""deploy/markets.toml as what enters the log: integers in units, judged by the rules of listing; every refusal names the field."""
 
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Self
+import tomllib
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import ValidationError
 
 from services.core import messages as m
 from services.core.fixed import FRACTION_ONE, LIMIT, SLOTS
-from services.core.markets import Asset, ContractKind, Market, check_market
+from services.core.markets import (
+    NO_COLLATERAL,
+    UNIT_OF_ACCOUNT,
+    Asset,
+    Calendar,
+    Collateral,
+    ContractKind,
+    MarginTier,
+    Market,
+    check_market,
+)
 from services.core.topics import SERVICES
 from services.local.development import ADMIN_KEY_IDS, DEVELOPMENT_SUFFIX
+from services.local.tables import (
+    AssetEntry,
+    BadForm,
+    CalendarEntry,
+    CollateralEntry,
+    File,
+    FundEntry,
+    ListingEntry,
+    MarketEntry,
+    TierEntry,
+    VenueEntry,
+    without_forms,
+)
 
 FRACTION_DECIMALS = len(str(FRACTION_ONE)) - 1
 
@@ -18,133 +45,13 @@ class BadVenue(Exception):
     """The file or the log says something that cannot be: the text names the field or the topic."""
 
 
-def exact_decimal(value: object) -> Decimal:
-    """Read a decimal in quotes or a whole number; a float would have lost digits already."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("write it as a decimal in quotes")  # noqa: TRY004 - pydantic turns ValueError into its own
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError("write it as a decimal in quotes") from None
-    if not number.is_finite():
-        raise ValueError("write a finite decimal")
-    return number
-
-
-Quantity = Annotated[Decimal, BeforeValidator(exact_decimal)]
-
-
-class Entry(BaseModel):
-    """A table of the file; unknown names are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class VenueEntry(Entry):
-    """[venue]."""
-
-    name: str
-    generation: Annotated[int, Field(gt=0)] = 1
-    rules: Annotated[int, Field(gt=0)] = 1
-    admin_key_ids: tuple[str, ...]
-    partitions: dict[str, Annotated[int, Field(gt=0, le=SLOTS)]]
-
-
-class AssetEntry(Entry):
-    """[[asset]]."""
-
-    id: int
-    symbol: str
-    decimals: Annotated[int, Field(ge=0, le=12)] = 8
-    faucet_max: Quantity = Decimal(0)
-
-
-class FundEntry(Entry):
-    """[[fund]]."""
-
-    group: str
-    asset: str
-    amount: Quantity
-
-
-PERPETUAL_FIELDS = (
-    *("initial_margin_fraction", "maintenance_margin_fraction", "open_interest_max", "premium_band"),
-    *("funding_interval_ms", "funding_rate_max", "interest_rate"),
-)
-"""What a perpetual must say and a spot market must not."""
-
-
-class MarketEntry(Entry):
-    """[[market]], in the order of the file. Every limit must be said, "0" where there shall be none."""
-
-    id: int
-    symbol: str
-    kind: str
-    settlement_asset: str
-    base_asset: str | None = None
-    group: str
-    index: str
-    price_decimals: int
-    size_decimals: int
-    tick: Quantity
-    lot: Quantity
-    price_max: Quantity
-    price_figures: int = 0
-    order_size_max: Quantity
-    position_max: Quantity
-    notional_min: Quantity
-    orders_max: int
-    book_orders_max: int
-    levels_max: int
-    open_interest_max: Quantity | None = None
-    initial_margin_fraction: Quantity | None = None
-    maintenance_margin_fraction: Quantity | None = None
-    maker_fee: Quantity
-    taker_fee: Quantity
-    band: Quantity
-    impact_band: Quantity
-    premium_band: Quantity | None = None
-    impact_notional: Quantity
-    funding_interval_ms: int | None = None
-    funding_rate_max: Quantity | None = None
-    interest_rate: Quantity | None = None
-    mark_interval_ms: int
-    price_stale_ms: int
-    sources_min: int
-    dispersion_max: Quantity
-    matching_partition: int = 0
-    funding_partition: int = 0
-
-    @model_validator(mode="after")
-    def fields_suit_the_kind(self) -> Self:
-        """A perpetual has margin and funding; a spot market has a base asset instead."""
-        if self.kind not in ContractKind.__members__:
-            raise ValueError(f"kind: one of {', '.join(ContractKind.__members__)}")
-        is_spot = self.kind == ContractKind.SPOT.name
-        wanted, unwanted = (("base_asset",), PERPETUAL_FIELDS) if is_spot else (PERPETUAL_FIELDS, ("base_asset",))
-        if missing := [name for name in wanted if getattr(self, name) is None]:
-            raise ValueError(f"a {self.kind} market needs {', '.join(missing)}")
-        if surplus := [name for name in unwanted if getattr(self, name) is not None]:
-            raise ValueError(f"a {self.kind} market has no {', '.join(surplus)}")
-        return self
-
-
-class File(Entry):
-    """The whole file."""
-
-    venue: VenueEntry
-    asset: tuple[AssetEntry, ...]
-    market: tuple[MarketEntry, ...]
-    fund: tuple[FundEntry, ...] = ()
-
-
 RULES = (
     "id is 1 to 2^22 - 1; symbol, index and group are not empty",
     "kind is a known one",
     "settlement_decimals are those of the asset",
     "price_decimals and size_decimals are 0 to 12",
     "tick and lot are positive, and price_max is a multiple of the tick",
-    "tick * lot is a whole number of settlement units",
+    "tick * lot is a whole number of settlement units, but for inverse markets",
     "0 < order_size_max <= position_max, and order_size_max is a multiple of the lot",
     "price_max, position_max and their product stay below 2^60 settlement units",
     "0 < maintenance_margin_fraction < initial_margin_fraction <= 1",
@@ -160,6 +67,11 @@ RULES = (
     "book_orders_max and levels_max are not negative, and price_figures is 0 to 18",
     "impact_band and premium_band are 0 or more, below 1",
     "sources_min is at least 1, and 0 < dispersion_max <= 1",
+    "0 <= maintenance_margin_factor <= initial_margin_factor <= 1; the margin of position_max stays below 2^62; tiers start at 0 and rise",
+    "an inverse market alone has a face, and a future alone an end",
+    "a settlement has an interval of a minute or more, its offset within, and a window of whole seconds in 12 parts for a reference rate",
+    "owner_position_max is not negative, and below 2^60",
+    "0 <= open_interest_lower <= open_interest_upper",
 )
 """The rules of listing in words, in the order of `rules_of` in services/core/markets.py."""
 
@@ -199,10 +111,44 @@ def admins_of(entry: VenueEntry) -> list[int]:
     return admins
 
 
+def read_file(path: Path) -> File:
+    """Read the tables of a file, its forms filled in.
+
+    Raises   BadVenue, naming every field that cannot be used
+    """
+    try:
+        return File.model_validate(without_forms(tomllib.loads(path.read_text())))
+    except ValidationError as refused:
+        lines = [f"{path.name}: {dotted(error['loc'])}: {error['msg']}" for error in refused.errors()]
+        raise BadVenue("\n".join(lines)) from refused
+    except BadForm as error:
+        raise BadVenue(f"{path.name}: {error}") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadVenue(f"{path} cannot be read: {error}") from error
+
+
+def dotted(location: tuple[int | str, ...]) -> str:
+    """Name of a field as in `market.0.tick`."""
+    return ".".join(str(part) for part in location)
+
+
 def asset_of(entry: AssetEntry) -> Asset:
     """Convert an asset."""
     faucet_max = units(entry.faucet_max, entry.decimals, f"asset {entry.symbol}: faucet_max")
-    return Asset(entry.id, entry.symbol, entry.decimals, faucet_max)
+    collateral = UNIT_OF_ACCOUNT if entry.unit_of_account else NO_COLLATERAL
+    if entry.collateral is not None:
+        collateral = collateral_of(entry.collateral, entry)
+    return Asset(entry.id, entry.symbol, entry.decimals, faucet_max, collateral)
+
+
+def collateral_of(entry: CollateralEntry, asset: AssetEntry) -> Collateral:
+    """Convert what an asset is worth; amounts are in its own units, all other quantities are fractions."""
+    fields: dict[str, Any] = dict(entry)
+    for name, value in fields.items():
+        if isinstance(value, Decimal):
+            decimals = asset.decimals if name in ("account_max", "venue_max") else FRACTION_DECIMALS
+            fields[name] = units(value, decimals, f"asset {asset.symbol}: collateral.{name}")
+    return Collateral(**fields)
 
 
 def asset_named(symbol: str, assets: dict[str, Asset], field: str) -> Asset:
@@ -220,26 +166,103 @@ def fund_of(entry: FundEntry, assets: dict[str, Asset]) -> tuple[str, int, int]:
 
 def market_of(entry: MarketEntry, assets: dict[str, Asset]) -> Market:
     """Convert a market; BadVenue names the field or the rule of listing that it breaks."""
-    asset = asset_named(entry.settlement_asset, assets, f"market {entry.symbol}: settlement_asset")
-    stated = {name: value for name, value in entry if value is not None and name in Market.__struct_fields__}
-    fields: dict[str, Any] = dict.fromkeys(PERPETUAL_FIELDS, 0) | stated
-    fields |= {"kind": ContractKind[entry.kind], "settlement_asset": asset.id, "settlement_decimals": asset.decimals}
-    if entry.base_asset is not None:
-        base = asset_named(entry.base_asset, assets, f"market {entry.symbol}: base_asset")
-        fields |= {"base_asset": base.id, "base_decimals": base.decimals}
-    for name, decimals in decimals_of(entry, asset).items():
-        fields[name] = units(Decimal(fields[name]), decimals, f"market {entry.symbol}: {name}")
-    market = Market(**fields)
-    refusal = check_market(market, asset)
-    if refusal is not None:
-        raise BadVenue(f"market {entry.symbol}: breaks rule {refusal.limit} of listing: {RULES[refusal.limit - 1]}")
+    market = listing_of(entry, assets, f"market {entry.symbol}", entry.expires_ms)
+    judge(market, asset_named(entry.settlement_asset, assets, ""), f"market {entry.symbol}")
     return market
 
 
-def decimals_of(entry: MarketEntry, asset: Asset) -> dict[str, int]:
+def calendar_of(entry: CalendarEntry, assets: dict[str, Asset]) -> Calendar:
+    """Convert a calendar; its market is judged as if it ended some time, as each that it lists does."""
+    place = f"calendar {entry.id}: market {entry.market.symbol}"
+    settlement = asset_named(entry.market.settlement_asset, assets, f"{place}: settlement_asset")
+    judge(listing_of(entry.market, assets, place, expires_ms=1), settlement, place)
+    market = listing_of(entry.market, assets, place, expires_ms=0)
+    return Calendar(entry.id, market, entry.weeks, entry.quarters, entry.hour_ms, entry.markets_max)
+
+
+def judge(market: Market, asset: Asset, place: str) -> None:
+    """Raise BadVenue when a market breaks a rule of listing."""
+    refusal = check_market(market, asset)
+    if refusal is not None:
+        raise BadVenue(f"{place}: breaks rule {refusal.limit} of listing: {RULES[refusal.limit - 1]}")
+
+
+def listing_of(entry: ListingEntry, assets: dict[str, Asset], place: str, expires_ms: int) -> Market:
+    """Convert what a market says, exactly; BadVenue names the field."""
+    asset = asset_named(entry.settlement_asset, assets, f"{place}: settlement_asset")
+    fields: dict[str, Any] = dict.fromkeys(ALWAYS, 0)
+    fields |= {name: value for name, value in entry if value is not None and name in Market.__struct_fields__}
+    fields |= {"kind": int(ContractKind[entry.kind]), "settlement_asset": asset.id, "expires_ms": expires_ms}
+    fields["settlement_decimals"] = asset.decimals
+    if entry.base_asset is not None:
+        base = asset_named(entry.base_asset, assets, f"{place}: base_asset")
+        fields |= {"base_asset": base.id, "base_decimals": base.decimals}
+    for name, decimals in decimals_of(entry, asset).items():
+        if name in fields:
+            fields[name] = units(Decimal(fields[name]), decimals, f"{place}: {name}")
+    steps = enumerate(entry.limit_steps or ())
+    fields["limit_steps"] = tuple(
+        units(step, FRACTION_DECIMALS, f"{place}: limit_steps.{number}") for number, step in steps
+    )
+    fields["tiers"] = tuple(
+        tier_of(tier, asset, f"{place}: tiers.{number}") for number, tier in enumerate(entry.tiers or ())
+    )
+    return Market(**fields)
+
+
+ALWAYS = (
+    *("initial_margin_fraction", "maintenance_margin_fraction"),
+    *("funding_interval_ms", "funding_rate_max", "interest_rate"),
+)
+"""What a market has for every kind, 0 where its kind knows no such thing."""
+
+
+def tier_of(entry: TierEntry, asset: Asset, place: str) -> MarginTier:
+    """Convert a tier of margin."""
+    return (
+        units(entry.floor, asset.decimals, f"{place}.from"),
+        units(entry.initial, FRACTION_DECIMALS, f"{place}.initial"),
+        units(entry.maintenance, FRACTION_DECIMALS, f"{place}.maintenance"),
+        units(entry.amount, asset.decimals, f"{place}.amount"),
+    )
+
+
+PRICES = ("tick", "price_max", "face")
+SIZES = (
+    *("lot", "order_size_max", "position_max", "owner_position_max"),
+    *("open_interest_max", "open_interest_lower", "open_interest_upper"),
+)
+AMOUNTS = ("impact_notional", "notional_min")
+PARTS = tuple(name for name in ListingEntry.model_fields if name.endswith(("_fraction", "_factor", "_fee", "band")))
+
+
+def decimals_of(entry: ListingEntry, asset: Asset) -> dict[str, int]:
     """Decimals of each quantity of a market."""
-    prices = dict.fromkeys(("tick", "price_max"), entry.price_decimals)
-    sizes = dict.fromkeys(("lot", "order_size_max", "position_max", "open_interest_max"), entry.size_decimals)
-    names = [name for name in MarketEntry.model_fields if name.endswith(("_fraction", "_fee", "band"))]
-    parts = dict.fromkeys([*names, "funding_rate_max", "interest_rate", "dispersion_max"], FRACTION_DECIMALS)
-    return prices | sizes | parts | dict.fromkeys(("impact_notional", "notional_min"), asset.decimals)
+    parts = dict.fromkeys((*PARTS, "funding_rate_max", "interest_rate", "dispersion_max"), FRACTION_DECIMALS)
+    prices, sizes = dict.fromkeys(PRICES, entry.price_decimals), dict.fromkeys(SIZES, entry.size_decimals)
+    return prices | sizes | parts | dict.fromkeys(AMOUNTS, asset.decimals)
+
+
+def check_apart(file: File) -> None:
+    """Refuse what would have one id or one symbol with another, and another number of units of account than one; raises BadVenue."""
+    counted_in = sum(entry.unit_of_account for entry in file.asset)
+    if counted_in != 1:
+        raise BadVenue(f"asset: exactly one says unit_of_account = true, not {counted_in}: equity is counted in it")
+    check_once((entry.id for entry in file.asset), "asset", "id")
+    check_once((entry.symbol for entry in file.asset), "asset", "symbol")
+    check_once((entry.id for entry in file.calendar), "calendar", "id")
+    check_once((entry.symbol for entry in file.market), "market", "symbol")
+    ranges = [(entry.id, entry.id, f"market {entry.symbol}") for entry in file.market]
+    ranges += [(one.market.id, one.market.id + one.markets_max - 1, f"calendar {one.id}") for one in file.calendar]
+    for (_, last, name), (first, _, other) in pairwise(sorted(ranges)):
+        if first <= last:
+            raise BadVenue(f"{other}: id {first} belongs to {name} already, which goes to {last}")
+
+
+def check_once(values: Iterator[object], table: str, field: str) -> None:
+    """Raise BadVenue for a value that comes twice."""
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
+            raise BadVenue(f"{table} {value}: two of them have this {field}")
+        seen.add(value)

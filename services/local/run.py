@@ -132,7 +132,7 @@ def venue_of(options: Options) -> Venue:
 def prices_of(options: Options) -> Prices:
     """Open the prices of every index that the venue's markets need; raises CannotStart."""
     setup = options.setup
-    indices = sorted({market.index for market in venue_of(options).markets})
+    indices = venue_of(options).indices
     origin = {"scenario": setup.scenario, "recorded": setup.recorded, "live": setup.live}
     return open_prices(indices, **origin, seed=setup.seed, misbehave=options.misbehave)
 

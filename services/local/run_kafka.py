@@ -193,7 +193,7 @@ def oracle(options: KafkaOptions, venue: Venue, bootstrap: str) -> Child:
         "VIGIL_ORACLE_SCENARIO": options.scenario,
         "VIGIL_ORACLE_RECORDED": options.recorded,
         "VIGIL_ORACLE_LIVE": options.live,
-        "VIGIL_ORACLE_INDEX": ",".join(sorted({market.index for market in venue.markets})),
+        "VIGIL_ORACLE_INDEX": ",".join(venue.indices),
         "VIGIL_ORACLE_SEED": str(options.seed),
         "VIGIL_ORACLE_SPEED": str(options.speed),
         "VIGIL_ORACLE_BEGINS_MS": str(begins_ms(options.folder)),

@@ -153,13 +153,9 @@ class SingleProcess:
         """Run beside everything until the end."""
         self.tasks.append(asyncio.create_task(work))
 
-    def indices(self) -> list[str]:
-        """Indices that the markets need."""
-        return sorted({market.index for market in self.venue.markets})
-
     def feeds(self, prices: PricePath | None, seed: int) -> list[Feed]:
         """Return the declared sources of every index."""
-        paths = {} if prices is None else paths_of(prices, self.indices(), seed)
+        paths = {} if prices is None else paths_of(prices, self.venue.indices, seed)
         return [PathFeed(path, index, declared_sources(seed)) for index, path in paths.items()]
 
     async def publish_prices(self) -> None:

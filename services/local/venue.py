@@ -3,21 +3,28 @@
 Everything here may be repeated at any time: what is in the log already is not appended again.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
-from pydantic import ValidationError
 
 from services.core import messages as m
 from services.core.log import Log
-from services.core.markets import Asset, Market
+from services.core.markets import Asset, Calendar, Market
 from services.core.spine import record_type
 from services.core.topics import SERVICES, all_topics, inbox
-from services.local.markets_file import BadVenue, File, asset_of, fund_of, genesis_of, market_of
+from services.local.markets_file import (
+    BadVenue,
+    asset_of,
+    calendar_of,
+    check_apart,
+    fund_of,
+    genesis_of,
+    market_of,
+    read_file,
+)
 
 __all__ = [
     "MARKETS_FILE",
@@ -46,6 +53,18 @@ class Venue:
     markets: tuple[Market, ...]
     funds: tuple[tuple[str, int, int], ...]
     """(group, asset, amount)."""
+    calendars: tuple[Calendar, ...] = ()
+
+    @property
+    def listings(self) -> tuple[Market, ...]:
+        """Markets, and the common forms of those that calendars list."""
+        return (*self.markets, *(calendar.market for calendar in self.calendars))
+
+    @property
+    def indices(self) -> list[str]:
+        """Every index that something of the venue has its price by."""
+        collateral = {asset.collateral.index for asset in self.assets} - {""}
+        return sorted(collateral | {market.index for market in self.listings})
 
 
 def read_venue(path: Path = MARKETS_FILE, partitions: dict[str, int] | None = None) -> Venue:
@@ -53,23 +72,14 @@ def read_venue(path: Path = MARKETS_FILE, partitions: dict[str, int] | None = No
 
     Raises   BadVenue, naming every field that cannot be used
     """
-    try:
-        file = File.model_validate(tomllib.loads(path.read_text()))
-    except ValidationError as refused:
-        lines = [f"{path.name}: {dotted(error['loc'])}: {error['msg']}" for error in refused.errors()]
-        raise BadVenue("\n".join(lines)) from refused
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise BadVenue(f"{path} cannot be read: {error}") from error
+    file = read_file(path)
+    check_apart(file)
     assets = tuple(asset_of(entry) for entry in file.asset)
     by_symbol = {asset.symbol: asset for asset in assets}
     markets = tuple(market_of(entry, by_symbol) for entry in file.market)
+    calendars = tuple(calendar_of(entry, by_symbol) for entry in file.calendar)
     funds = tuple(fund_of(entry, by_symbol) for entry in file.fund)
-    return Venue(genesis_of(file.venue, partitions or {}), assets, markets, funds)
-
-
-def dotted(location: tuple[int | str, ...]) -> str:
-    """Name of a field as in `market.0.tick`."""
-    return ".".join(str(part) for part in location)
+    return Venue(genesis_of(file.venue, partitions or {}), assets, markets, funds, calendars)
 
 
 async def found(home: Log, venue: Venue) -> None:
@@ -104,15 +114,24 @@ async def list_assets(home: Log, venue: Venue) -> None:
 
 
 async def list_markets(home: Log, venue: Venue, wait_ms: int = 60_000) -> None:
-    """Tell funding the markets, once it knows their assets: settlement and funding must be running.
+    """Tell funding the markets and calendars, once it knows their assets: settlement and funding must be running.
 
     Raises   BadVenue when the assets do not arrive within `wait_ms` of real time
     """
     for partition in range(venue.genesis.partitions["funding"]):
-        own = [market for market in venue.markets if market.funding_partition == partition]
+        own = [market for market in venue.listings if market.funding_partition == partition]
         await wait_for_assets(home, partition, assets_of(own), wait_ms)
-        listings: list[m.Message] = [m.ListMarket(header(home, venue, "market", market), market) for market in own]
-        await append_new(home, "funding", partition, listings)
+        await append_new(home, "funding", partition, listings_of(home, venue, partition))
+
+
+def listings_of(home: Log, venue: Venue, partition: int) -> list[m.Message]:
+    """Commands that list what belongs to a funding partition."""
+    markets = [market for market in venue.markets if market.funding_partition == partition]
+    calendars = [one for one in venue.calendars if one.market.funding_partition == partition]
+    return [
+        *(m.ListMarket(header(home, venue, "market", market), market) for market in markets),
+        *(m.ListCalendar(header(home, venue, "calendar", calendar), calendar) for calendar in calendars),
+    ]
 
 
 def assets_of(markets: Sequence[Market]) -> set[int]:
