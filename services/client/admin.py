@@ -28,7 +28,7 @@ from vigil.v1 import admin_pb2_grpc, trading_pb2
 
 WINDOW_MS = 5_000
 VENUE_ACCOUNT = 0
-OF_MARKETS = ("list_market", "change_market", "set_market_state", "delist_market")
+OF_MARKETS = ("list_market", "list_calendar", "change_market", "set_market_state", "delist_market")
 
 
 class Admin:

@@ -1,6 +1,6 @@
 """Builders of every command that a client may sign: quantities in exact decimals, times in the venue's milliseconds; they send nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from services.client.views import Quantity, plain
@@ -26,9 +26,15 @@ def order_command(
     reduce_only: bool = False,
     self_trade: SelfTrade = common_pb2.SELF_TRADE_REJECT_TAKER,
     expires_ms: Milliseconds = 0,
+    display: Quantity | None = None,
+    group: int = 0,
+    exits: Sequence[pb.Exit] = (),
     subaccount: int = 0,
 ) -> pb.Command:
-    """Command for an order; without `price` a market order. Orders rest (GTC) unless they are market or reduce-only orders."""
+    """Command for an order; without `price` a market order. Orders rest (GTC) unless they are market or reduce-only orders.
+
+    With `display` it is an iceberg; those of one `group` end one another (OCO); `exits` wait once it has filled (bracket), see waiting.py.
+    """
     if time_in_force is None:
         at_once = price is None or (reduce_only and not expires_ms)
         time_in_force = common_pb2.TIME_IN_FORCE_IOC if at_once else common_pb2.TIME_IN_FORCE_GTC
@@ -37,14 +43,22 @@ def order_command(
         symbol=symbol,
         side=side,
         time_in_force=time_in_force,
-        price="" if price is None else plain(price),
+        price=optional(price),
         size=plain(size),
         client_id=client_id,
         reduce_only=reduce_only,
         self_trade=self_trade,
         expires_ms=expires_ms,
+        display=optional(display),
+        group=group,
+        exits=exits,
     )
     return pb.Command(place_order=order)
+
+
+def optional(quantity: Quantity | None) -> str:
+    """A quantity that may be left out, as the wire wants it."""
+    return "" if quantity is None else plain(quantity)
 
 
 def named_order(order_id: int, client_id: int) -> dict[str, int]:
@@ -69,9 +83,9 @@ def replace_command(
     return pb.Command(replace_order=asked)
 
 
-def cancel_all_command(symbol: str = "", *, subaccount: int = 0) -> pb.Command:
-    """Command that cancels every order of a subaccount, in one market or in all."""
-    return pb.Command(cancel_all=pb.CancelAll(subaccount=subaccount, symbol=symbol))
+def cancel_all_command(symbol: str = "", *, what: int = 0, subaccount: int = 0) -> pb.Command:
+    """Command that cancels all of a subaccount, in one market or in all; `what` are bits of Cancels, 0 for orders and triggers."""
+    return pb.Command(cancel_all=pb.CancelAll(subaccount=subaccount, symbol=symbol, what=what))
 
 
 def quote(client_id: int, side: Side, price: Quantity, size: Quantity) -> pb.Quote:

@@ -10,15 +10,24 @@ from google.protobuf.message import Message
 from services.client.listed import Listed
 from services.client.show import clock, number
 from services.client.views import exact, word
+from services.core.collateral import WORTH_DECIMALS
+from services.core.fixed import INDEX_DECIMALS
 from services.core.reasons import Reason
 from vigil.v1 import common_pb2, feeds_pb2
 
-SIZES = ("size", "remaining", "open_interest", "bid_depth", "ask_depth", "best_bid_size", "best_ask_size")
-PRICES = ("price", "mark_price", "index_price", "best_bid", "best_ask", "impact_bid", "impact_ask", "last_price")
-SETTLED = ("cash", "basis", "fee", "payment", "payment_per_lot")
-AMOUNTS = ("idle", "hold", "unsettled", "amount", "equity", "maintenance_margin", "balance", "change")
-FRACTIONS = ("rate", "premiums", "maker_share", "taker_share")
-TIMES = ("at_ms", "expires_ms")
+SIZES = (
+    *("size", "remaining", "open_interest", "bid_depth", "ask_depth", "best_bid_size", "best_ask_size"),
+    *("volume", "quantity", "delta"),
+)
+PRICES = (
+    *("price", "mark_price", "index_price", "best_bid", "best_ask", "impact_bid", "impact_ask", "last_price"),
+    "trigger_price",
+)
+SETTLED = ("cash", "basis", "fee", "payment", "payment_per_lot", "turnover", "amount")
+AMOUNTS = ("idle", "hold", "unsettled", "amount", "balance", "change")
+FRACTIONS = ("rate", "premiums", "maker_share", "taker_share", "trail", "position_share")
+TIMES = ("at_ms", "expires_ms", "next_ms", "until_ms")
+WORTH = ("equity", "maintenance_margin")
 
 
 def record_json(record: feeds_pb2.FeedRecord) -> dict[str, Any]:
@@ -48,6 +57,8 @@ def fields_line(event: Message, listed: Listed, market: int = 0) -> str:
     market = own.id if isinstance(own, common_pb2.Market) else own
     if isinstance(event, common_pb2.Market | common_pb2.Asset):
         return event.symbol
+    if isinstance(event, feeds_pb2.CollateralPrice) and event.asset in listed.assets:
+        return f"{listed.assets[event.asset].symbol}={number(exact(event.price, INDEX_DECIMALS))}"
     if isinstance(event, feeds_pb2.Mark) and market in listed.markets:
         prices = [number(listed.price(market, units)) for units in (event.mark_price, event.index_price)]
         return f"{listed.symbol(market)}={prices[0]} index={prices[1]}"
@@ -75,6 +86,8 @@ def shown_one(field: FieldDescriptor, content: Any, listed: Listed, market: int,
         return reason_name(content)
     if name in FRACTIONS:
         return f"{exact(content, 12):f}"
+    if name in WORTH:
+        return number(exact(content, WORTH_DECIMALS))
     if name in TIMES:
         return clock(content)
     if isinstance(content, bytes):

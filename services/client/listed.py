@@ -7,6 +7,8 @@ from services.client.views import (
     AccountView,
     Balance,
     BookView,
+    CollateralView,
+    Leverage,
     Margin,
     MarketInfo,
     MarkView,
@@ -14,14 +16,22 @@ from services.client.views import (
     Position,
     TickerView,
     Trade,
+    Trigger,
     exact,
     word,
 )
-from services.core.fixed import SUBACCOUNTS, AssetId, MarketId
+from services.core.fixed import INDEX_DECIMALS, SUBACCOUNTS, AssetId, MarketId
+from services.core.markets import INVERSE, ContractKind
 from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2
 from vigil.v1 import trading_pb2 as pb
 
-KINDS = {1: "perpetual", 2: "spot"}
+KINDS: dict[int, str] = {
+    ContractKind.LINEAR_PERPETUAL: "perpetual",
+    ContractKind.SPOT: "spot",
+    ContractKind.INVERSE_PERPETUAL: "inverse perpetual",
+    ContractKind.LINEAR_FUTURE: "future",
+    ContractKind.INVERSE_FUTURE: "inverse future",
+}
 SIDES = {common_pb2.SIDE_BID: "buy", common_pb2.SIDE_ASK: "sell"}
 FRACTION_DECIMALS = 12
 
@@ -60,10 +70,16 @@ class Listed:
         return self.markets[market].symbol
 
     def entry_price(self, market: MarketId, size: int, basis: int) -> int:
-        """Price units at which a position was entered on average, rounded down; it is only displayed."""
+        """Price units at which a position was entered on average, rounded down; it is only displayed.
+
+        linear    |basis| / |size|
+        inverse   |size| * face / |basis|; 0 where the basis is, of a position that is worth less than a unit
+        """
         listed = self.markets[market]
-        exponent = listed.price_decimals + listed.size_decimals - listed.settlement_decimals
-        up, down = 10 ** max(exponent, 0), 10 ** max(-exponent, 0)
+        if listed.kind in INVERSE:
+            up, down = ten_to(listed.settlement_decimals - listed.size_decimals)
+            return int(abs(size) * listed.face * up // (abs(basis) * down)) if basis else 0
+        up, down = ten_to(listed.price_decimals + listed.size_decimals - listed.settlement_decimals)
         return int(abs(basis) * up // (abs(size) * down))
 
     def market(self, symbol: str) -> MarketInfo:
@@ -85,6 +101,8 @@ class Listed:
             exact(listed.taker_fee, FRACTION_DECIMALS),
             exact(listed.band, FRACTION_DECIMALS),
             listed.funding_interval_ms,
+            listed.expires_ms,
+            self.price(listed.id, listed.face),
         )
 
     def ticker(self, best: market_data_pb2.Ticker) -> TickerView:
@@ -113,6 +131,8 @@ class Listed:
             tuple(self.order(one, line) for one in subaccounts for line in one.orders),
             tuple(self.margin(one, line) for one in subaccounts for line in one.margins),
             tuple(number(one) for one in subaccounts if one.liquidating),
+            tuple(self.trigger(line) for one in subaccounts for line in one.triggers),
+            tuple(Leverage(number(one), one.leverage_max) for one in subaccounts if one.leverage_max),
         )
 
     def balance(self, subaccount: pb.Subaccount, line: pb.Balance) -> Balance:
@@ -144,6 +164,30 @@ class Listed:
             line.reduce_only,
             word(common_pb2.OrderKind, line.kind),
             line.expires_ms,
+            line.group,
+        )
+
+    def trigger(self, line: pb.Trigger) -> Trigger:
+        """What waits."""
+        market = line.market
+        return Trigger(
+            line.subaccount % SUBACCOUNTS,
+            self.symbol(market),
+            line.trigger_id,
+            line.client_id,
+            word(common_pb2.TriggerKind, line.kind),
+            word(common_pb2.TriggerBy, line.trigger_by) if line.kind != common_pb2.TRIGGER_KIND_TWAP else "",
+            SIDES.get(line.side, ""),
+            self.price(market, line.trigger_price),
+            self.price(market, line.price) if line.price else None,
+            self.size(market, line.size) if line.size else None,
+            self.size(market, line.remaining),
+            exact(line.trail, FRACTION_DECIMALS),
+            line.reduce_only,
+            line.group,
+            word(common_pb2.TriggerStatus, line.status),
+            line.next_ms,
+            line.ends_ms,
         )
 
     def margin(self, subaccount: pb.Subaccount, line: pb.Margin) -> Margin:
@@ -190,6 +234,28 @@ class Listed:
             exact(line.funding_rate, FRACTION_DECIMALS),
             line.at_ms,
         )
+
+    def collateral(self, line: market_data_pb2.CollateralTerms) -> CollateralView:
+        """What an asset is worth as margin."""
+        terms = line.collateral
+        return CollateralView(
+            line.symbol,
+            exact(line.price, INDEX_DECIMALS) if line.price else None,
+            line.at_ms,
+            exact(terms.initial_weight, FRACTION_DECIMALS),
+            exact(terms.maintenance_weight, FRACTION_DECIMALS),
+            exact(terms.weight_base, FRACTION_DECIMALS),
+            exact(terms.weight_penalty, FRACTION_DECIMALS),
+            exact(terms.borrow_initial_fraction, FRACTION_DECIMALS),
+            exact(terms.borrow_maintenance_fraction, FRACTION_DECIMALS),
+            self.amount(line.asset, terms.account_max) if terms.account_max else None,
+            self.amount(line.asset, terms.venue_max) if terms.venue_max else None,
+        )
+
+
+def ten_to(exponent: int) -> tuple[int, int]:
+    """Ten to a power, as (numerator, denominator)."""
+    return int(10 ** max(exponent, 0)), int(10 ** max(-exponent, 0))
 
 
 def number(subaccount: pb.Subaccount) -> int:

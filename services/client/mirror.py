@@ -1,6 +1,7 @@
 """An account kept in step with the venue: a snapshot and the events after it; margin and profit need marks, so the venue is asked for them.
 
-What GetAccount would answer at the same `seq` this says too: balances, positions and open orders that have reached the book.
+What GetAccount would answer at the same `seq` this says too: balances, positions, open orders that have reached the book, what waits,
+and leverage limits. Of what waits, events leave out the end of a TWAP. A settlement is followed by the position and the balance after it.
 """
 
 from typing import Any, TypeAlias
@@ -12,13 +13,14 @@ from vigil.v1 import common_pb2, feeds_pb2
 from vigil.v1 import trading_pb2 as pb
 
 SPOT = 2
+WAITING = (common_pb2.TRIGGER_STATUS_PENDING, common_pb2.TRIGGER_STATUS_WORKING)
 OPEN = (common_pb2.ORDER_STATUS_NEW, common_pb2.ORDER_STATUS_PARTIALLY_FILLED)
 OrderKey: TypeAlias = tuple[SubaccountId, MarketId, int, int]
 """Subaccount, market, order id, 0: of an order that has none yet, subaccount, market, command id, client id."""
 
 
 class AccountMirror:
-    """Balances, positions and open orders of one account; `seq` is the last event of `machine` that they contain."""
+    """Balances, positions, open orders and triggers of one account; `seq` is the last event of `machine` that they contain."""
 
     def __init__(self, snapshot: pb.Account, listed: Listed) -> None:
         """Begin with what GetAccount said."""
@@ -30,6 +32,8 @@ class AccountMirror:
         self.balances: dict[tuple[SubaccountId, AssetId], pb.Balance] = {}
         self.positions: dict[tuple[SubaccountId, MarketId], pb.Position] = {}
         self.orders: dict[OrderKey, pb.Order] = {}
+        self.triggers: dict[tuple[SubaccountId, int], pb.Trigger] = {}
+        self.leverages: dict[SubaccountId, int] = {}
         self.liquidating: set[SubaccountId] = set()
         for held in snapshot.subaccounts:
             self.begin(held)
@@ -39,6 +43,8 @@ class AccountMirror:
         self.balances |= {(held.subaccount, one.asset): one for one in held.balances}
         self.positions |= {(held.subaccount, one.market): one for one in held.positions}
         self.orders |= {key_of(held.subaccount, one): one for one in held.orders}
+        self.triggers |= {(held.subaccount, one.trigger_id): one for one in held.triggers}
+        self.leverages[held.subaccount] = held.leverage_max
         if held.liquidating:
             self.liquidating.add(held.subaccount)
 
@@ -91,6 +97,7 @@ class AccountMirror:
                 expires_ms=event.expires_ms,
                 reduce_only=before is not None and before.reduce_only,
                 kind=common_pb2.ORDER_KIND_CLIENT if before is None else before.kind,
+                group=0 if before is None else before.group,
             )
 
     def quotes_updated(self, event: feeds_pb2.QuotesUpdated) -> None:
@@ -116,6 +123,39 @@ class AccountMirror:
         if market.kind == SPOT:
             self.hold_changed(event.subaccount, market.base_asset, self.offered(event.subaccount, market.base_asset))
 
+    def trigger_updated(self, event: feeds_pb2.TriggerUpdated) -> None:
+        """What waits, as it is now; what is over waits no more."""
+        key = (event.subaccount, event.trigger_id)
+        before = self.triggers.pop(key, pb.Trigger())
+        if event.status in WAITING:
+            self.triggers[key] = pb.Trigger(
+                subaccount=event.subaccount,
+                market=event.market,
+                trigger_id=event.trigger_id,
+                client_id=event.client_id,
+                command_id=event.command_id,
+                kind=event.kind,
+                trigger_by=event.trigger_by,
+                side=event.side,
+                time_in_force=before.time_in_force,
+                trigger_price=event.trigger_price,
+                price=event.price,
+                size=event.size,
+                remaining=event.remaining,
+                trail=event.trail,
+                reduce_only=event.reduce_only,
+                group=event.group,
+                status=event.status,
+                parent=event.parent,
+                interval_ms=before.interval_ms,
+                next_ms=event.next_ms,
+                ends_ms=before.ends_ms,
+            )
+
+    def leverage_set(self, event: feeds_pb2.LeverageSet) -> None:
+        """A leverage limit as it is now."""
+        self.leverages[event.subaccount] = event.leverage_max
+
     def offered(self, subaccount: SubaccountId, base: AssetId) -> int:
         """What open orders offer of an asset on spot markets, in its own units."""
         amount = 0
@@ -127,8 +167,9 @@ class AccountMirror:
 
     def view(self) -> AccountView:
         """The account as people think of it; without margins, and positions without their value."""
-        owned = [*self.balances, *self.positions, *self.orders]
-        numbers = sorted({one[0] for one in owned} | self.liquidating)
+        owned = [*self.balances, *self.positions, *self.orders, *self.triggers]
+        bounded = {one for one, leverage_max in self.leverages.items() if leverage_max}
+        numbers = sorted({one[0] for one in owned} | bounded | self.liquidating)
         return self.listed.account(
             pb.Account(
                 account=self.account,
@@ -145,10 +186,14 @@ class AccountMirror:
         for position in positions:
             position.entry_price = self.listed.entry_price(position.market, position.size, position.basis)
         orders = sorted(own(self.orders, number), key=lambda one: one.order_id)
-        liquidating = number in self.liquidating
-        balances = own(self.balances, number)
         return pb.Subaccount(
-            subaccount=number, balances=balances, positions=positions, orders=orders, liquidating=liquidating
+            subaccount=number,
+            balances=own(self.balances, number),
+            positions=positions,
+            orders=orders,
+            liquidating=number in self.liquidating,
+            leverage_max=self.leverages.get(number, 0),
+            triggers=own(self.triggers, number),
         )
 
 
@@ -169,6 +214,8 @@ TAKE: dict[str, Any] = {
     "position_changed": AccountMirror.position_changed,
     "order_updated": AccountMirror.order_updated,
     "quotes_updated": AccountMirror.quotes_updated,
+    "trigger_updated": AccountMirror.trigger_updated,
+    "leverage_set": AccountMirror.leverage_set,
     "liquidation_started": lambda mirror, event: mirror.liquidating.add(event.subaccount),
     "liquidation_ended": lambda mirror, event: mirror.liquidating.discard(event.subaccount),
 }

@@ -9,11 +9,23 @@ from services.client.clock import VenueClock
 from services.client.connection import Tls, connect
 from services.client.errors import DefiniteReject, Unreachable, question_failed
 from services.client.listed import Listed
+from services.client.margin_view import MarginView, MaxSizeView, margin_view, max_size_view
 from services.client.submission import Pace, Result, Subject, Ticket, command_of, read_answer, sign_query
-from services.client.views import AccountView, BookView, KeyView, MarkView, key_view
+from services.client.views import (
+    AccountView,
+    BookView,
+    CollateralView,
+    KeyView,
+    MarkView,
+    Quantity,
+    Trigger,
+    key_view,
+    plain,
+)
 from services.core.fixed import AccountId, Milliseconds
 from services.core.keys import SigningKey
-from vigil.v1 import market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc
+from services.core.reasons import Reason
+from vigil.v1 import common_pb2, market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc
 from vigil.v1 import trading_pb2 as pb
 
 WINDOW_MS = 5_000
@@ -69,6 +81,49 @@ class Questions:
         answer: pb.AccountKeys = await self.ask(self.trading.GetKeys, await self.query(pb.OwnKeys()))
         return tuple(key_view(one) for one in answer.keys)
 
+    async def margin(self, subaccount: int = 0) -> MarginView:
+        """Margin of a subaccount line by line, and what it allows."""
+        answer: pb.MarginReport = await self.ask(
+            self.trading.GetMargin, await self.query(pb.MarginOf(subaccount=subaccount))
+        )
+        rows: list[Any] = [*answer.positions, *answer.orders]
+        listed = await self.listed_with({row.market for row in rows}, {row.asset for row in answer.assets})
+        return margin_view(answer, listed)
+
+    async def max_order_size(
+        self,
+        symbol: str,
+        side: "common_pb2.Side.ValueType",
+        *,
+        price: Quantity | None = None,
+        reduce_only: bool = False,
+        subaccount: int = 0,
+    ) -> MaxSizeView:
+        """Largest order that would be admitted now, at market without `price`, and what bounds it."""
+        listed = await self.listed_for(symbol)
+        subject = pb.MaxOrderSizeOf(
+            subaccount=subaccount,
+            symbol=symbol,
+            side=side,
+            price="" if price is None else plain(price),
+            reduce_only=reduce_only,
+        )
+        answer: pb.MaxOrderSize = await self.ask(self.trading.GetMaxOrderSize, await self.query(subject))
+        return max_size_view(answer, listed, listed.by_symbol[symbol].id)
+
+    async def triggers(self, symbol: str = "", subaccount: int = 0) -> tuple[Trigger, ...]:
+        """What waits in a subaccount, in one market or in all, oldest first."""
+        subject = pb.TriggersOf(subaccount=subaccount, symbol=symbol)
+        answer: pb.Triggers = await self.ask(self.trading.GetTriggers, await self.query(subject))
+        listed = await self.listed_with({line.market for line in answer.triggers})
+        return tuple(listed.trigger(line) for line in answer.triggers)
+
+    async def collateral(self) -> tuple[CollateralView, ...]:
+        """What assets are worth as margin."""
+        answer = await self.ask(self.market_data.GetCollateral, market_data_pb2.CollateralQuery())
+        listed = await self.listed_with(assets={line.asset for line in answer.assets})
+        return tuple(listed.collateral(line) for line in answer.assets)
+
     async def book(self, symbol: str, depth: int = 20) -> BookView:
         """Best levels of a market."""
         answer = await self.ask(self.market_data.GetBook, market_data_pb2.BookQuery(symbol=symbol, depth=depth))
@@ -86,11 +141,21 @@ class Questions:
             self.known = await self.refresh_listed()
         return self.known
 
-    async def listed_with(self, markets: Iterable[int]) -> Listed:
+    async def listed_with(self, markets: Iterable[int] = (), assets: Iterable[int] = ()) -> Listed:
         """Assets and markets, asked anew when some of these are not known yet."""
         listed = await self.listed()
-        if not listed.knows(markets):
+        if not listed.knows(markets, assets):
             listed = self.known = await self.refresh_listed()
+        return listed
+
+    async def listed_for(self, symbol: str) -> Listed:
+        """Assets and markets with one of this symbol, asked anew when it is not known yet; raises DefiniteReject when there is none."""
+        listed = await self.listed()
+        if symbol not in listed.by_symbol:
+            listed = self.known = await self.refresh_listed()
+        if symbol not in listed.by_symbol:
+            text = f"no market {symbol!r}; there are {', '.join(listed.by_symbol)}"
+            raise DefiniteReject(Reason.UNKNOWN_MARKET.name, text)
         return listed
 
     async def refresh_listed(self) -> Listed:
@@ -134,5 +199,5 @@ class Questions:
 
 def markets_in(answer: pb.Account) -> Iterable[int]:
     """Markets that an account has something in."""
-    rows: list[Any] = [row for one in answer.subaccounts for row in (*one.positions, *one.orders)]
+    rows: list[Any] = [row for one in answer.subaccounts for row in (*one.positions, *one.orders, *one.triggers)]
     return {row.market for row in rows}

@@ -123,13 +123,25 @@ def sign_commands(
     return SignedCommands(request, tuple(tickets))
 
 
-Subject: TypeAlias = pb.AccountState | pb.CommandOf | pb.AccountEvents | pb.TradeSession | pb.OwnKeys
+Subject: TypeAlias = (
+    pb.AccountState
+    | pb.CommandOf
+    | pb.AccountEvents
+    | pb.TradeSession
+    | pb.OwnKeys
+    | pb.MarginOf
+    | pb.MaxOrderSizeOf
+    | pb.TriggersOf
+)
 SUBJECTS: dict[type[Subject], str] = {
     pb.AccountState: "account_state",
     pb.CommandOf: "command_result",
     pb.AccountEvents: "account_events",
     pb.TradeSession: "trade_session",
     pb.OwnKeys: "own_keys",
+    pb.MarginOf: "margin",
+    pb.MaxOrderSizeOf: "max_order_size",
+    pb.TriggersOf: "triggers",
 }
 
 

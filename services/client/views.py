@@ -69,6 +69,42 @@ class Order:
     reduce_only: bool = False
     kind: str = "client"
     expires_ms: int = 0
+    group: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What waits until it becomes an order: stop, take_profit, trailing, or twap between its slices.
+
+    `price` None is a market order; `size` None closes the position of its moment. Of a twap `size` is the whole, `remaining` what is left,
+    `next_ms` the time of its next slice, and `ends_ms` of its end, 0 where an event told of it, which does not say it.
+    """
+
+    subaccount: int
+    symbol: str
+    trigger_id: int
+    client_id: int
+    kind: str
+    trigger_by: str
+    side: str
+    trigger_price: Decimal
+    price: Decimal | None
+    size: Decimal | None
+    remaining: Decimal
+    trail: Decimal
+    reduce_only: bool
+    group: int
+    status: str
+    next_ms: int
+    ends_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leverage:
+    """A subaccount's own leverage limit."""
+
+    subaccount: int
+    leverage_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +130,8 @@ class AccountView:
     orders: tuple[Order, ...]
     margins: tuple[Margin, ...]
     liquidating: tuple[int, ...]
+    triggers: tuple[Trigger, ...] = ()
+    leverages: tuple[Leverage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +182,26 @@ class MarkView:
 
 
 @dataclass(frozen=True, slots=True)
+class CollateralView:
+    """What an asset is worth as margin: price after its haircut in the unit of account (None before the first), weights in parts of one.
+
+    `account_max` and `venue_max` are what counts of one subaccount, and what the venue holds of all, None for no limit.
+    """
+
+    asset: str
+    price: Decimal | None
+    at_ms: int
+    initial_weight: Decimal
+    maintenance_weight: Decimal
+    weight_base: Decimal
+    weight_penalty: Decimal
+    borrow_initial_fraction: Decimal
+    borrow_maintenance_fraction: Decimal
+    account_max: Decimal | None
+    venue_max: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class TickerView:
     """Best prices of a market with their sizes, None where a side is empty; `conflated` when some were left out for a slow reader."""
 
@@ -159,7 +217,10 @@ class TickerView:
 
 @dataclass(frozen=True, slots=True)
 class MarketInfo:
-    """A market as listed, in people's numbers; fractions and fees in parts of one."""
+    """A market as listed, in people's numbers; fractions and fees in parts of one.
+
+    `expires_ms` is the end of a future, 0 of others; `face` what a contract of an inverse market is worth in the quote, 0 of others.
+    """
 
     symbol: str
     market: int
@@ -176,6 +237,8 @@ class MarketInfo:
     taker_fee: Decimal
     band: Decimal
     funding_interval_ms: int
+    expires_ms: int = 0
+    face: Decimal = Decimal(0)
 
 
 def key_view(rights: pb.KeyRights) -> KeyView:

@@ -27,6 +27,15 @@ from services.client.errors import ClientError, DefiniteReject, OutcomeUnknown
 from services.client.submission import Outcome, Result, SignedCommands, raise_if_refused, send, sign_commands
 from services.client.trade_stream import TradeStream
 from services.client.views import Quantity
+from services.client.waiting import (
+    TriggerKind,
+    cancel_trigger_command,
+    leverage_command,
+    protection_command,
+    reset_protection_command,
+    trigger_command,
+    twap_command,
+)
 from services.client.watching import Watching
 from services.core.fixed import Milliseconds
 from vigil.v1 import trading_pb2 as pb
@@ -88,9 +97,36 @@ class Vigil(Watching):
         """Cancel an order by one of its ids."""
         return await self.command(cancel_command(symbol, order_id=order_id, client_id=client_id, subaccount=subaccount))
 
-    async def cancel_all(self, symbol: str = "", *, subaccount: int = 0) -> Result:
-        """Cancel every order of a subaccount, in one market or in all."""
-        return await self.command(cancel_all_command(symbol, subaccount=subaccount))
+    async def cancel_all(self, symbol: str = "", *, what: int = 0, subaccount: int = 0) -> Result:
+        """Cancel every order and trigger of a subaccount, in one market or in all; `what` as cancel_all_command()."""
+        return await self.command(cancel_all_command(symbol, what=what, subaccount=subaccount))
+
+    async def place_trigger(self, symbol: str, side: Side, kind: TriggerKind, **order: Any) -> Result:  # noqa: ANN401
+        """Let an order wait for a price; arguments as trigger_command()."""
+        return await self.command(trigger_command(symbol, side, kind, **order))
+
+    async def place_twap(self, symbol: str, side: Side, **order: Any) -> Result:  # noqa: ANN401 - as twap_command()
+        """Trade a size in slices; arguments as twap_command()."""
+        return await self.command(twap_command(symbol, side, **order))
+
+    async def cancel_trigger(
+        self, symbol: str, *, trigger_id: int = 0, client_id: int = 0, subaccount: int = 0
+    ) -> Result:
+        """Cancel what waits, by one of its ids."""
+        named = cancel_trigger_command(symbol, trigger_id=trigger_id, client_id=client_id, subaccount=subaccount)
+        return await self.command(named)
+
+    async def set_leverage(self, leverage_max: int, *, subaccount: int = 0) -> Result:
+        """Bound the leverage of a subaccount; 0 leaves it to the markets."""
+        return await self.command(leverage_command(leverage_max, subaccount=subaccount))
+
+    async def set_protection(self, symbol: str, **limits: Any) -> Result:  # noqa: ANN401 - as protection_command()
+        """Protect quotes in a market; arguments as protection_command()."""
+        return await self.command(protection_command(symbol, **limits))
+
+    async def reset_protection(self, symbol: str, *, subaccount: int = 0) -> Result:
+        """Let quotes be taken again after the protection has tripped."""
+        return await self.command(reset_protection_command(symbol, subaccount=subaccount))
 
     async def mass_quote(self, symbol: str, quotes: Iterable[pb.Quote], *, subaccount: int = 0) -> Result:
         """Place, move and withdraw quotes by client id, all at once."""
