@@ -25,6 +25,7 @@ from services.risk import margin
 from services.risk.access import take_up
 from services.risk.admission import Change, check_admission, closes_at_most
 from services.risk.conditions import GROUP_MAX, check_exits, waits_as
+from services.risk.health import has_fresh_mark, has_fresh_price
 from services.risk.state import (
     Exposure,
     OpenOrder,
@@ -169,9 +170,9 @@ def is_combination(market: Market, place: PlaceOrder) -> bool:
 
 
 def check_mark(state: State, market: Market, *, adds_risk: bool) -> Refusal | None:
-    """Refuse what may open or grow a position at a stale mark; what closes passes."""
-    stale = state.now_ms - state.marks[market.id].seen_ms > market.price_stale_ms
-    return Refusal(Reason.NO_MARK) if stale and adds_risk else None
+    """Refuse what may open or grow a position at a stale mark, or in an asset without a fresh price; what closes passes."""
+    fresh = has_fresh_mark(state, market.id) and has_fresh_price(state, market.settlement_asset)
+    return Refusal(Reason.NO_MARK) if adds_risk and not fresh else None
 
 
 def check_band(state: State, market: Market, side: int, price: Price) -> Refusal | None:
