@@ -11,7 +11,7 @@ from zlib import crc32
 import msgspec
 
 from services.core import messages as m
-from services.core.fixed import FRACTION_ONE, SLOTS, slot_of
+from services.core.fixed import FRACTION_ONE, INDEX_DECIMALS, SLOTS, slot_of
 from services.core.keys import account_of_key, key_id
 from services.core.markets import UNIT_OF_ACCOUNT, Asset, Collateral, Market
 from services.core.reasons import Reason
@@ -318,6 +318,8 @@ class Driven:
         self.peers: dict[str, tuple[int, int]] = {}
         self.commands = Commands(lambda: self.now_ms)
         self.tell(founding or genesis())
+        if service == "risk" and founding is None:
+            self.tell(m.AssetListed(USDC))
 
     @property
     def state(self) -> Any:
@@ -435,7 +437,7 @@ class Exchange:
     def observe(self, dollars: int, *, source: str = "one", index: str = "BTC_USD", after_ms: int = 1_000) -> Said:
         """Let a second pass and observe a price in whole dollars."""
         self.now_ms += after_ms
-        return self.do("funding", m.PriceObserved(source, index, dollars * 10**8, self.now_ms))
+        return self.do("funding", m.PriceObserved(source, index, dollars * 10**INDEX_DECIMALS, self.now_ms))
 
     def fund(self, who: Person, dollars: int) -> None:
         """Open the account of a person and deposit."""

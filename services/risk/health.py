@@ -203,9 +203,11 @@ def has_fresh_mark(state: State, market: MarketId) -> bool:
 
 
 def has_fresh_price(state: State, asset_id: AssetId) -> bool:
-    """Whether an asset's price may be relied on: it is the unit of account or no collateral, or was seen a moment ago."""
+    """Whether an asset's price may be relied on: it is the unit of account, or was seen a moment ago."""
     asset = state.assets.get(asset_id)
-    if asset is None or not asset.collateral.index:
+    if asset is None:
+        return False
+    if not asset.collateral.index:
         return True
     seen = state.collateral.get(asset_id)
     return seen is not None and is_fresh(state, seen.seen_ms, asset.collateral.price_stale_ms)

@@ -6,7 +6,7 @@ from services.core import messages as m
 from services.core.fixed import LATE_MS
 from services.core.messages import OrderKind, TimeInForce
 from services.core.reasons import Reason
-from services.risk import liquidation
+from services.risk import judging
 from tests.builders import (
     ALICE,
     BOB,
@@ -232,7 +232,7 @@ def test_nobody_is_liquidated_before_three_rounds_after_resumed() -> None:
 
 def test_who_was_queued_before_a_restart_is_not_liquidated_on_old_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more below maintenance than a slice takes; then the process falls and comes again."""
-    monkeypatch.setattr(liquidation, "SLICE", 2)
+    monkeypatch.setattr(judging, "SLICE", 2)
     risk = Driven("risk")
     risk.tell(m.MarketListed(BTC))
     risk.tell(m.SettlementMarked(1, MARK))
@@ -264,7 +264,7 @@ def test_stale_marks_liquidate_nobody() -> None:
     risk.tell(m.MarketListed(other))
     risk.tell(m.SettlementMarked(2, MARK))
     mark(risk, 779_490)
-    risk.tell(m.FundingStepped(1, 1, USD, 0, 0))
+    risk.tell(m.FundingStepped(1, 1, USD // 1_000, 0, 0))
     risk.now_ms += BTC.price_stale_ms + 1
     assert mark(risk, MARK, market=2) == []
     the(m.LiquidationStarted, mark(risk, 779_490))

@@ -4,17 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.contracts import cash_flow
+from services.core.contracts import cash_flow, initial_margin, maintenance_margin
 from services.risk.margin import (
     bankruptcy_cash,
-    initial_margin,
+    largest,
     lowers_risk,
-    maintenance_margin,
     order_hold,
     protection_price,
     reduced_basis,
     unrealised_pnl,
-    withdrawable,
     worst_size,
 )
 from tests.builders import BTC, COIN, USDC_UNIT, but
@@ -153,25 +151,9 @@ def test_lowers_risk(
     assert lowers_risk(equity, maintenance, equity_after, maintenance_after) == expected
 
 
-WITHDRAWALS = [
-    ("no position", 100, 0, 0, 0, 0, 100),
-    ("orders hold", 100, 30, 0, 0, 0, 70),
-    ("20 % of notional stay", 100, 0, 0, 10, 200, 60),
-    ("initial margin stays where it is more", 100, 0, 0, 50, 200, 50),
-    ("20 % rounds up", 100, 0, 0, 0, 201, 59),
-    ("a profit never leaves", 100, 0, 500, 10, 200, 60),
-    ("a loss counts in full", 100, 0, -25, 10, 200, 35),
-    ("never less than nothing", 100, 0, -90, 10, 200, 0),
-]
-
-
-@pytest.mark.parametrize(
-    ("idle", "holds", "profit", "initial", "notional", "expected"),
-    [row[1:] for row in WITHDRAWALS],
-    ids=[row[0] for row in WITHDRAWALS],
-)
-def test_withdrawable(idle: int, holds: int, profit: int, initial: int, notional: int, expected: int) -> None:
-    assert withdrawable(idle, holds, profit, initial, notional) == expected
+@given(st.integers(0, 10**18), st.integers(-1, 10**18))
+def test_largest_is_what_fits_and_no_more(most: int, limit: int) -> None:
+    assert largest(most, lambda amount: amount <= limit) == max(0, min(most, limit))
 
 
 BASES = [("long", -100, 10, 5, -50), ("towards zero", -100, 3, 2, -66), ("short", 100, -3, -2, 66), ("all", 7, 3, 0, 0)]

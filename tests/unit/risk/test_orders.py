@@ -183,7 +183,7 @@ def test_the_ladder_of_a_liquidating_account() -> None:
     the(m.LiquidationStarted, risk.tell(m.MarksUpdated([(1, 768_000, 768_000)])))
     assert reason_of(risk.tell(place(ALICE, 1, 2 * COIN, 768_000))) is Reason.POSITION_LIMIT
     assert reason_of(risk.tell(place(ALICE, 1, COIN, 768_000))) is Reason.ACCOUNT_LIQUIDATING
-    assert reason_of(risk.tell(risk.commands.withdraw(ALICE, 1))) is Reason.UNKNOWN_ASSET
+    assert reason_of(risk.tell(risk.commands.withdraw(ALICE, 1, asset=9))) is Reason.UNKNOWN_ASSET
 
 
 TERMS: list[tuple[str, Reason, int, dict[str, Any]]] = [
