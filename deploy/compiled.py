@@ -18,7 +18,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "compiled"
 CORE = ("fixed", "timers", "books", "contracts", "commands", "spine")
-MATCHING = ("book", "plan", "bands", "impact", "entry", "turn", "orders", "quotes", "uncross", "auction", "stream")
+MATCHING = (
+    "book",
+    "owners",
+    "protection",
+    "plan",
+    "bands",
+    "price_limits",
+    "impact",
+    "entry",
+    "turn",
+    "pauses",
+    "orders",
+    "quotes",
+    "uncross",
+    "auction",
+    "sweeps",
+    "states",
+    "stream",
+)
 RISK = (
     "margin",
     "admission",

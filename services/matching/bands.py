@@ -1,4 +1,7 @@
-"""Which prices a market accepts: band round the mark, premium band round the index, impact band of market orders; pure arithmetic."""
+"""Which prices a market accepts: band round the mark, premium band round the index, impact band of market orders; pure arithmetic.
+
+Price limits round the last settlement are next door (price_limits.py).
+"""
 
 from math import lcm
 
@@ -34,7 +37,7 @@ def limits_of(market: Market, mark_price: Price, index_price: Price, premium: Fr
     if premium is None or not market.premium_band or not index_price:
         return Limits(low, high, low, high)
     premium_low, premium_high = premium_band_of(market, index_price, premium)
-    return Limits(max(low, premium_low), min(high, premium_high), low, high)
+    return Limits(max(low, premium_low), min(high, premium_high), low, high, premium_low, premium_high)
 
 
 def impact_edge(side: int, best: Price, impact_band: Fraction) -> Price:

@@ -1,8 +1,9 @@
 """The resting orders of one market, in price-time priority; it decides no match and knows no account rule.
 
 A half-book keeps its prices as keys = side * price in ascending order, so that the best price of either side is the last key.
-Orders stand once, by id; levels hold ids in order of arrival, so a snapshot has no second copy of an order. Plain typed Python that
-mypyc compiles: no message of the venue is known here.
+Orders stand once, by id; levels hold ids in order of arrival, so a snapshot has no second copy of an order. Trades use up what an
+iceberg shows, and then it shows the next part, last at its price; what it loses without a trade comes off its hidden part first. Plain
+typed Python that mypyc compiles: no message of the venue is known here.
 """
 
 from bisect import bisect_left, insort
@@ -19,7 +20,10 @@ SELL = -1
 @final
 @dataclass(slots=True)
 class Order:
-    """An order; `ref` is the subaccount's own counter, `size` its whole size with what has traded."""
+    """An order; `ref` is the subaccount's own counter, `size` its whole size with what has traded.
+
+    `display` > 0 is what an iceberg shows at a time, `hidden` the part of `remaining` that a resting one does not show.
+    """
 
     id: int
     subaccount: SubaccountId
@@ -33,15 +37,18 @@ class Order:
     reduce_only: bool = False
     self_trade: int = 0
     expires_ms: Milliseconds = 0
+    display: Size = 0
+    hidden: Size = 0
 
 
 @final
 @dataclass(slots=True)
 class Level:
-    """Total size at a price and the ids of its orders, oldest first."""
+    """Size shown at a price, the ids of its orders, oldest first, and what icebergs among them hide."""
 
     size: Size = 0
     queue: dict[int, None] = field(default_factory=dict)
+    hidden: Size = 0
 
 
 @final
@@ -58,16 +65,20 @@ class HalfBook:
         return self.side * self.keys[-1] if self.keys else 0
 
     def best_size(self) -> Size:
-        """Size at the best price, 0 when empty."""
+        """Size shown at the best price, 0 when empty."""
         return self.levels[self.keys[-1]].size if self.keys else 0
 
     def size_at(self, price: Price) -> Size:
-        """Size resting at a price."""
+        """Size shown at a price."""
         level = self.levels.get(self.side * price)
         return 0 if level is None else level.size
 
+    def is_alone(self, order: Order) -> bool:
+        """Whether a resting order is the only one at its price."""
+        return len(self.levels[order.side * order.price].queue) == 1
+
     def depth(self) -> Iterator[tuple[Price, Size]]:
-        """Levels, best first, as (price, size)."""
+        """Levels, best first, as (price, size shown)."""
         for key in reversed(self.keys):
             yield self.side * key, self.levels[key].size
 
@@ -75,7 +86,7 @@ class HalfBook:
 @final
 @dataclass(slots=True)
 class Book:
-    """Both sides and all resting orders of a market; `reducing` names each subaccount's reduce-only orders, oldest first."""
+    """Both sides and all resting orders of a market; `reducing` names each subaccount's reduce-only orders, in order of arrival."""
 
     bids: HalfBook = field(default_factory=lambda: HalfBook(BUY))
     asks: HalfBook = field(default_factory=lambda: HalfBook(SELL))
@@ -108,7 +119,9 @@ class Book:
         if level is None:
             level = half.levels[key] = Level()
             insort(half.keys, key)
-        level.size += order.remaining
+        if order.display:
+            hide(order, level)
+        level.size += order.remaining - order.hidden
         level.queue[order.id] = None
         self.orders[order.id] = order
         refs = self.by_subaccount.get(order.subaccount)
@@ -119,12 +132,15 @@ class Book:
             self.reducing.setdefault(order.subaccount, {})[order.id] = None
 
     def reduce(self, order: Order, size: Size) -> None:
-        """Take `size` off a resting order; at zero it is gone."""
+        """Take `size` off a resting order; at zero it is gone. An iceberg that used up what it shows stands last with the next part."""
         half = self.half(order.side)
         key = order.side * order.price
         level = half.levels[key]
-        level.size -= size
         order.remaining -= size
+        if order.hidden:
+            self.use_up(order, level, size)
+        else:
+            level.size -= size
         if order.remaining:
             return
         del level.queue[order.id]
@@ -135,6 +151,31 @@ class Book:
                 half.keys.pop()
             else:
                 del half.keys[bisect_left(half.keys, key)]
+
+    def use_up(self, order: Order, level: Level, size: Size) -> None:
+        """Take `size`, which `remaining` has lost, off what an iceberg shows, and show the next part when that is used up."""
+        shown = order.remaining + size - order.hidden
+        if size < shown:
+            level.size -= size
+            return
+        level.size -= shown
+        level.hidden -= order.hidden
+        hide(order, level)
+        level.size += order.remaining - order.hidden
+        if order.remaining:
+            put_last(level.queue, order.id)
+            if order.reduce_only:
+                put_last(self.reducing[order.subaccount], order.id)
+
+    def cut(self, order: Order, size: Size) -> None:
+        """Take `size`, less than all, off a resting order without a trade: off its hidden part first, so that it keeps its place."""
+        hidden = min(order.hidden, size)
+        if hidden:
+            self.half(order.side).levels[order.side * order.price].hidden -= hidden
+            order.hidden -= hidden
+            order.remaining -= hidden
+        if size > hidden:
+            self.reduce(order, size - hidden)
 
     def remove(self, order: Order) -> Size:
         """Take an order out of the book and return what was left of it."""
@@ -165,6 +206,18 @@ class Book:
         return [self.orders[order_id] for order_id in self.by_subaccount.get(subaccount, {}).values()]
 
 
+def hide(order: Order, level: Level) -> None:
+    """Work out what an iceberg hides of what is left of it, and count that at its level."""
+    order.hidden = max(0, order.remaining - order.display)
+    level.hidden += order.hidden
+
+
+def put_last(queue: dict[int, None], order_id: int) -> None:
+    """Let an order stand behind all others of a queue."""
+    del queue[order_id]
+    queue[order_id] = None
+
+
 def drop(index: dict[SubaccountId, dict[int, int]], subaccount: SubaccountId, ref: int) -> None:
     """Take an entry out of an index, and its owner with the last one."""
     refs = index[subaccount]
@@ -181,9 +234,12 @@ def check_book(book: Book, *, may_cross: bool = False) -> None:
         invariant(half.keys == sorted(half.levels), "keys are the levels, in order")
         for key, level in half.levels.items():
             resting = [book.orders[order_id] for order_id in level.queue]
-            invariant(level.size == sum(order.remaining for order in resting), "a level holds what its orders hold")
+            shown = sum(order.remaining - order.hidden for order in resting)
+            invariant(level.size == shown, "a level holds what its orders show")
+            invariant(level.hidden == sum(order.hidden for order in resting), "a level hides what its orders hide")
             invariant(all(order.side * order.price == key for order in resting), "an order stands at its price")
             invariant(all(0 < order.remaining <= order.size for order in resting), "a resting order has a rest")
+            invariant(all(0 <= order.hidden < order.remaining for order in resting), "a resting order shows something")
     queued = sum(len(level.queue) for half in (book.bids, book.asks) for level in half.levels.values())
     indexed = sum(len(refs) for refs in book.by_subaccount.values())
     invariant(queued == indexed == len(book.orders), "every order is queued and indexed once")

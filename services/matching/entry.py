@@ -1,6 +1,6 @@
 """The ladder at the door: what a market refuses of an order, a replace or a quote, in the order of the reasons; it changes nothing."""
 
-from services.core.fixed import LATE_MS, SUBACCOUNTS, Price, account_of
+from services.core.fixed import LATE_MS, SUBACCOUNTS, Price, Size, account_of, div_ceil
 from services.core.markets import Market
 from services.core.messages import RESTING, MarketState, OrderAdmitted, TimeInForce
 from services.core.reasons import Reason, Refusal
@@ -17,6 +17,9 @@ TAKES: dict[int, tuple[int, ...]] = {
     int(MarketState.AUCTION): tuple(map(int, RESTING)),
 }
 """What each state of a market takes, by time in force; the states that are missing take nothing."""
+CANCEL_ONLY = int(MarketState.CANCEL_ONLY)
+PARTS_MAX = 100
+"""An iceberg shows itself in at most so many parts, so that no order makes more trades with another."""
 
 
 def limit_price(market: Market, trading: Trading, admitted: OrderAdmitted) -> Price:
@@ -55,6 +58,10 @@ def check_entry(
         return Refusal(Reason.LATE, LATE_MS)
     if time_in_force not in TAKES.get(trading.state, ()):
         return closed(trading)
+    if market.id in state.sweeps:
+        return Refusal(Reason.MARKET_STATE, CANCEL_ONLY)
+    if order.display and is_hidden_wrong(market, trading.book, order):
+        return Refusal(Reason.INVALID_ORDER, display_min(market, order.size))
     if risky and not is_fresh(state, market, trading):
         return Refusal(Reason.NO_MARK)
     limits = trading.limits
@@ -68,11 +75,25 @@ def check_entry(
         return Refusal(Reason.REDUCE_ONLY_NOT_REDUCED)
     if trading.state == AUCTION and crosses_own(trading.book, order):
         return Refusal(Reason.SELF_TRADE)
-    if side * price > side * limits.edge(side):
+    if side * price > side * limits.premium_edge(side):
         return beyond(market, limits, side, Reason.PREMIUM_TOO_LARGE)
     if 0 < order.expires_ms <= state.now_ms:
         return Refusal(Reason.EXPIRED)
+    if side * price > side * limits.outer_edge(side):
+        return beyond(market, limits, side, Reason.PRICE_LIMIT)
     return None
+
+
+def is_hidden_wrong(market: Market, book: Book, order: Order) -> bool:
+    """Whether an iceberg shows what it may not: only what can rest shows a part, and one that is replaced by less may show all of it."""
+    shows_all = order.display >= order.size and order.id not in book.orders
+    few = order.display < display_min(market, order.size)
+    return shows_all or few or order.display % market.lot != 0 or order.time_in_force in (IOC, FOK)
+
+
+def display_min(market: Market, size: Size) -> Size:
+    """Least that an iceberg of this size shows at a time, in whole lots."""
+    return div_ceil(size, PARTS_MAX * market.lot) * market.lot
 
 
 def closed(trading: Trading) -> Refusal:
@@ -83,7 +104,7 @@ def closed(trading: Trading) -> Refusal:
 
 
 def beyond(market: Market, limits: Limits, side: int, reason: Reason) -> Refusal:
-    """Refuse a price past the band or the premium band, and name the nearest accepted."""
+    """Refuse a price past a band or the outermost price limit, and name the nearest accepted."""
     return Refusal(reason, nearest_within(market, side, limits.edge(side)))
 
 
@@ -109,7 +130,7 @@ def check_room(market: Market, book: Book, order: Order, leaving: Order | None =
     half = book.half(order.side)
     if not market.levels_max or order.side * order.price in half.levels:
         return None
-    emptied = leaving is not None and leaving.side == order.side and half.size_at(leaving.price) == leaving.remaining
+    emptied = leaving is not None and leaving.side == order.side and half.is_alone(leaving)
     if len(half.keys) - emptied >= market.levels_max:
         return Refusal(Reason.BOOK_FULL, market.levels_max)
     return None

@@ -15,6 +15,7 @@ from services.core.messages import (
     MarketChanged,
     MarketDelisted,
     MarketListed,
+    MarketSettled,
     MarketStateChanged,
     MarketStateSet,
     MarksUpdated,
@@ -25,6 +26,9 @@ from services.core.messages import (
     OrderReduced,
     OrderReplaced,
     OrderRested,
+    OwnerSet,
+    ProtectionSet,
+    ProtectionTripped,
     QuotesAdmitted,
     QuotesAnswered,
     Record,
@@ -45,15 +49,15 @@ from services.matching.state import (
     check_invariants,
     resting_order,
 )
+from services.matching.states import end_auction, has_work, process_change, process_delisting, process_state, work
 from services.matching.stream import (
-    end_auction,
-    process_change,
-    process_delisting,
     process_funding_step,
     process_listing,
     process_marks,
+    process_owner,
+    process_protection,
+    process_settled,
     process_settlement_mark,
-    process_state,
 )
 from services.matching.turn import Turn
 
@@ -63,11 +67,14 @@ Input: TypeAlias = (
     | MarketStateSet
     | MarketDelisted
     | SettlementMarked
+    | MarketSettled
     | FundingStepped
     | MarksUpdated
+    | OwnerSet
     | OrderAdmitted
     | ReplaceRequested
     | QuotesAdmitted
+    | ProtectionSet
     | CancelRequested
     | CancelAllRequested
 )
@@ -77,6 +84,7 @@ Output: TypeAlias = (
     | MarketStateChanged
     | MarketDelisted
     | SettlementMarked
+    | MarketSettled
     | FundingStepped
     | OrderFilled
     | OrderRested
@@ -87,6 +95,7 @@ Output: TypeAlias = (
     | CancelRefused
     | AllCancelled
     | QuotesAnswered
+    | ProtectionTripped
     | BookSampled
     | TradeExecuted
     | BookChanged
@@ -127,14 +136,17 @@ PROCESS: dict[type[Message], Callable[..., list[Message]]] = {
     ReplaceRequested: process_replace,
     QuotesAdmitted: process_quotes,
     CancelAllRequested: process_cancel_all,
+    ProtectionSet: process_protection,
     MarksUpdated: process_marks,
     FundingStepped: process_funding_step,
     SettlementMarked: process_settlement_mark,
+    MarketSettled: process_settled,
+    OwnerSet: process_owner,
     MarketListed: process_listing,
     MarketChanged: process_change,
     MarketStateSet: process_state,
     MarketDelisted: process_delisting,
 }
 
-MACHINE = Machine("matching", State, apply, check_invariants, fire)
+MACHINE = Machine("matching", State, apply, check_invariants, fire, work, has_work)
 """The machine as the engine runs it."""

@@ -15,8 +15,9 @@ from services.core.messages import (
 from services.core.reasons import Reason, Refusal
 from services.matching.bands import behind
 from services.matching.book import Order
-from services.matching.entry import FOK, IOC, SLIDE, check_entry, check_room, limit_price
-from services.matching.plan import Plan, plan
+from services.matching.entry import FOK, IOC, SLIDE, check_entry, check_room, crosses_own, limit_price
+from services.matching.pauses import finish, is_past_step
+from services.matching.plan import PRICE_LIMIT, Plan, plan
 from services.matching.state import AUCTION, State, Trading, next_order_id
 from services.matching.turn import Turn, filled_size
 
@@ -38,7 +39,7 @@ def process_order(state: State, admitted: OrderAdmitted, *, late: bool) -> list[
     if slide(market, trading, order):
         turn.say_replaced(order)
     place(turn, order)
-    return turn.end()
+    return finish(turn)
 
 
 def order_of(market: Market, trading: Trading, admitted: OrderAdmitted) -> Order:
@@ -57,6 +58,7 @@ def order_of(market: Market, trading: Trading, admitted: OrderAdmitted) -> Order
         admitted.reduce_only,
         admitted.self_trade,
         admitted.expires_ms,
+        admitted.display,
     )
 
 
@@ -72,7 +74,7 @@ def look(turn: Turn, order: Order) -> Plan:
     """Plan what an order does; in an auction nobody takes."""
     if turn.trading.state == AUCTION or not turn.book.meets(order.side, order.price):
         return Plan(left=order.remaining)
-    return plan(turn.book, order, turn.trading.limits, turn.interest())
+    return plan(turn.book, order, turn.trading.limits, turn.interest(), turn.guards())
 
 
 def place(turn: Turn, order: Order) -> None:
@@ -92,12 +94,18 @@ def place(turn: Turn, order: Order) -> None:
     turn.say_rested(order)
 
 
-def check_rest(turn: Turn, order: Order, planned: Plan) -> Refusal | None:
-    """Refuse to rest what stopped early, what never rests, and what finds no place."""
-    reason = planned.reason or NEVER_RESTS.get(order.time_in_force, 0)
-    if reason:
-        return Refusal(Reason(reason), planned.limit)
-    return check_room(turn.market, turn.book, order)
+def check_rest(turn: Turn, order: Order, planned: Plan, leaving: Order | None = None) -> Refusal | None:
+    """Refuse to rest what stopped early, what never rests, and what finds no place; at a price limit the rest waits for the auction.
+
+    In an auction nothing waits to cross its own account's.
+    """
+    never = NEVER_RESTS.get(order.time_in_force, 0)
+    stopped = planned.reason if planned.reason != PRICE_LIMIT or never else 0
+    if stopped or never:
+        return Refusal(Reason(stopped or never), planned.limit)
+    if is_past_step(turn.trading.limits, order.side, order.price) and crosses_own(turn.book, order):
+        return Refusal(Reason.SELF_TRADE)
+    return check_room(turn.market, turn.book, order, leaving)
 
 
 def process_replace(state: State, requested: ReplaceRequested, *, late: bool) -> list[Message]:
@@ -151,6 +159,7 @@ def with_terms(order: Order, price: int, size: int) -> Order:
         order.reduce_only,
         order.self_trade,
         order.expires_ms,
+        order.display,
     )
 
 
@@ -163,7 +172,7 @@ def shrink(turn: Turn, order: Order, size: int) -> None:
     """Make a resting order smaller where it stands, at its owner's wish."""
     if size < order.size:
         turn.touched[order.side * order.price] = None
-        turn.book.reduce(order, order.size - size)
+        turn.book.cut(order, order.size - size)
         order.size = size
 
 
@@ -171,18 +180,19 @@ def move(turn: Turn, order: Order, changed: Order, requested: ReplaceRequested) 
     """Put an order behind the others at its new price; what crosses trades first. All checks come before the first write."""
     slide(turn.market, turn.trading, changed)
     planned = look(turn, changed)
-    if planned.left and not planned.reason:
-        refusal = check_room(turn.market, turn.book, changed, order)
+    rests = planned.reason in (0, PRICE_LIMIT)
+    if planned.left and rests:
+        refusal = check_rest(turn, changed, planned, order)
         if refusal is not None:
             return refuse(requested, refusal)
     turn.take_out(order)
     turn.say_replaced(changed, requested.command_id)
     turn.execute(changed, planned)
-    if changed.remaining and planned.reason:
+    if changed.remaining and not rests:
         turn.say_cancelled(changed, planned.reason, planned.limit)
     elif changed.remaining:
         turn.rest(changed)
-    return turn.end()
+    return finish(turn)
 
 
 def process_cancel(state: State, requested: CancelRequested, *, late: bool) -> list[Message]:

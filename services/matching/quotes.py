@@ -20,6 +20,7 @@ from services.core.reasons import Reason, Refusal
 from services.matching.book import Order
 from services.matching.entry import check_entry, check_room
 from services.matching.orders import keeps_priority, shrink, slide, with_terms
+from services.matching.pauses import finish
 from services.matching.state import State, next_order_id
 from services.matching.turn import Turn
 
@@ -44,7 +45,7 @@ def process_quotes(state: State, admitted: QuotesAdmitted, *, late: bool) -> lis
         seen[quote[0]] = None
     answers = [answer(turn, one, late=late) for one in wishes]
     answered = QuotesAnswered(admitted.subaccount, admitted.market, admitted.command_id, answers)
-    return [*turn.end(), answered]
+    return [*finish(turn), answered]
 
 
 def wish(turn: Turn, subaccount: int, quote: QuoteAdmitted) -> Wish:
@@ -87,6 +88,9 @@ def check_quote(turn: Turn, wished: Wish, order: Order, *, late: bool) -> Refusa
     refusal = check_entry(turn.state, turn.market, turn.trading, order, risky=risky, late=late)
     if refusal is not None or wished.resting is not None:
         return refusal
+    protection = turn.trading.protections.get(order.subaccount)
+    if protection is not None and protection.is_frozen(turn.state.now_ms):
+        return Refusal(Reason.PROTECTION_TRIPPED, protection.until_ms)
     slide(turn.market, turn.trading, order)
     return check_room(turn.market, turn.book, order)
 

@@ -1,7 +1,7 @@
 """One record's work on one market: what it does to book, sizes and counters, and what is said of it; it decides nothing."""
 
 from services.core.contracts import cash_flow
-from services.core.fixed import Price, Size, SubaccountId
+from services.core.fixed import LIMIT, Amount, Price, Size, SubaccountId, account_of
 from services.core.markets import ContractKind, Market
 from services.core.messages import (
     BookChanged,
@@ -11,21 +11,41 @@ from services.core.messages import (
     OrderReduced,
     OrderReplaced,
     OrderRested,
+    ProtectionTripped,
     TradeExecuted,
 )
 from services.core.reasons import Reason
 from services.matching.book import BUY, SELL, Book, HalfBook, Order
-from services.matching.plan import DECREMENT, FILL, Interest, Plan
-from services.matching.state import State, Trading, arm_expiry, change_size, next_trade_id
+from services.matching.owners import Owners, owner_of
+from services.matching.plan import DECREMENT, FILL, PRICE_LIMIT, Interest, Plan
+from services.matching.protection import QUOTE, Guards
+from services.matching.state import State, Trading, arm_expiry, change_owned, change_size, next_trade_id
 
 SPOT = int(ContractKind.SPOT)
 REDUCE_ONLY_NOT_REDUCED, SELF_TRADE = int(Reason.REDUCE_ONLY_NOT_REDUCED), int(Reason.SELF_TRADE)
+CANCELLED_BY_PROTECTION = int(Reason.CANCELLED_BY_PROTECTION)
 
 
 class Turn:
-    """Collects the events of a record; `touched` are the levels that changed, as side * price."""
+    """Collects the events of a record; `touched` are the levels that changed, as side * price.
 
-    __slots__ = ("book", "events", "has_positions", "market", "moved", "state", "touched", "trading")
+    `moved` are the subaccounts whose reduce-only orders may have to shrink, `tripped` those whose quotes are to go. `is_limited` says
+    that the price limit in force stopped an order.
+    """
+
+    __slots__ = (
+        "book",
+        "events",
+        "has_owners",
+        "has_positions",
+        "is_limited",
+        "market",
+        "moved",
+        "state",
+        "touched",
+        "trading",
+        "tripped",
+    )
 
     def __init__(self, state: State, market: Market, trading: Trading) -> None:
         self.state = state
@@ -33,18 +53,31 @@ class Turn:
         self.trading = trading
         self.book: Book = trading.book
         self.has_positions = market.kind != SPOT
+        self.has_owners = market.owner_position_max > 0 and self.has_positions
+        self.is_limited = False
         self.events: list[Message] = []
         self.touched: dict[int, None] = {}
         self.moved: dict[SubaccountId, None] = {}
+        self.tripped: dict[SubaccountId, tuple[Size, Size]] = {}
 
     def interest(self) -> Interest:
         """Positions as a plan begins."""
-        trading = self.trading
-        limit = self.market.open_interest_max if self.has_positions else 0
-        return Interest(trading.size_seen, trading.open_interest, limit)
+        trading, market = self.trading, self.market
+        limit = market.open_interest_max if self.has_positions else 0
+        interest = Interest(trading.size_seen, trading.open_interest, limit)
+        interest.lot = market.lot
+        if self.has_owners:
+            interest.owners = Owners(market.owner_position_max, self.state.owners, trading.owner_sizes)
+        return interest
+
+    def guards(self) -> Guards | None:
+        """Protections of quotes as a plan begins, None without any."""
+        protections = self.trading.protections
+        return Guards(protections, self.state.now_ms) if protections else None
 
     def execute(self, taker: Order, plan: Plan) -> None:
         """Do what a plan says."""
+        self.is_limited = plan.reason == PRICE_LIMIT
         for step in plan.steps:
             maker = step.maker
             if step.what == FILL:
@@ -63,19 +96,32 @@ class Turn:
         market, trading, events = self.market, self.trading, self.events
         bought = taker.side * size
         cash = cash_flow(market, bought, price)
+        self.count(size, abs(cash))
         trade_id = next_trade_id(market.id, trading)
         trading.last_price = price
         self.filled(maker, trade_id, price, -bought, -cash, is_maker=True)
         self.filled(taker, trade_id, price, bought, cash, is_maker=not taker_side)
         events.append(TradeExecuted(market.id, trade_id, price, size, taker_side, taker.kind, maker.id, taker.id))
 
+    def count(self, size: Size, turnover: Amount) -> None:
+        """Count a trade for the next sample; one that would take the sums past what is kept is left out of both."""
+        trading = self.trading
+        if trading.turnover + turnover < LIMIT and trading.volume + size < LIMIT:
+            trading.volume += size
+            trading.turnover += turnover
+
     def filled(self, order: Order, trade_id: int, price: Price, change: Size, cash: int, *, is_maker: bool) -> None:
         """One side of a trade."""
         subaccount = order.subaccount
+        trading = self.trading
         if self.has_positions:
-            change_size(self.trading, subaccount, change)
+            grown = change_size(trading, subaccount, change)
             if subaccount in self.book.reducing:
                 self.moved[subaccount] = None
+            if self.has_owners:
+                change_owned(trading, owner_of(self.state.owners, account_of(subaccount)), grown)
+        if order.kind == QUOTE and subaccount in trading.protections:
+            self.protect(subaccount, change)
         self.events.append(
             OrderFilled(
                 subaccount,
@@ -90,6 +136,12 @@ class Turn:
                 order.remaining,
             )
         )
+
+    def protect(self, subaccount: SubaccountId, change: Size) -> None:
+        """Count a fill of a quote; what reaches its limits is cancelled when the record is done: in a walk the plan has spared it."""
+        protection = self.trading.protections[subaccount]
+        if protection.count(self.state.now_ms, change):
+            self.tripped[subaccount] = (protection.quantity, protection.delta)
 
     def rest(self, order: Order) -> None:
         """Put an order into the book, silently."""
@@ -143,7 +195,7 @@ class Turn:
             self.cancel(order, reason, limit)
             return
         self.touched[order.side * order.price] = None
-        self.book.reduce(order, size)
+        self.book.cut(order, size)
         order.size -= size
         self.say_reduced(order, reason)
 
@@ -164,19 +216,38 @@ class Turn:
         )
 
     def end(self) -> list[Message]:
-        """Shrink what nothing is left to reduce for, say which levels changed, and return all that was said."""
-        for subaccount in self.moved:
-            self.shrink(subaccount)
+        """Tidy up, say which levels changed, and return all that was said."""
+        self.tidy()
         if self.touched:
             self.say_book()
         return self.events
 
+    def tidy(self) -> None:
+        """Withdraw the quotes of whose protection has tripped, and shrink what nothing is left to reduce for."""
+        for subaccount in self.tripped:
+            self.withdraw(subaccount)
+        for subaccount in self.moved:
+            self.shrink(subaccount)
+        self.tripped, self.moved = {}, {}
+
+    def withdraw(self, subaccount: SubaccountId) -> None:
+        """Cancel the quotes of a subaccount whose protection has tripped; that it has is said when they are gone."""
+        trading = self.trading
+        protection = trading.protections[subaccount]
+        quantity, delta = self.tripped[subaccount]
+        protection.trip(self.state.now_ms)
+        trading.protections_tripped += 1
+        for order in self.book.orders_of(subaccount):
+            if order.kind == QUOTE:
+                self.cancel(order, CANCELLED_BY_PROTECTION)
+        self.events.append(ProtectionTripped(subaccount, self.market.id, quantity, delta, protection.until_ms))
+
     def shrink(self, subaccount: SubaccountId) -> None:
-        """Keep a subaccount's resting reduce-only orders within the position they reduce: the oldest keep what they have."""
+        """Keep a subaccount's resting reduce-only orders within the position they reduce: those next to be filled keep what they have."""
         size = self.trading.size_seen.get(subaccount, 0)
         left = {BUY: max(0, -size), SELL: max(0, size)}
-        for order_id in list(self.book.reducing.get(subaccount, {})):
-            order = self.book.orders[order_id]
+        own = [self.book.orders[order_id] for order_id in self.book.reducing.get(subaccount, {})]
+        for order in sorted(own, key=lambda order: -order.side * order.price):
             kept = min(order.remaining, left[order.side])
             left[order.side] -= kept
             if kept < order.remaining:

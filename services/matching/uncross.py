@@ -1,6 +1,7 @@
 """The end of a call auction: orders trade at one price, by price and time, and the book is not crossed any more.
 
-Nobody takes, so both sides are makers. Own pairs do not come here: the newer order was refused at the door (entry.py).
+Nobody takes, so both sides are makers, and an iceberg takes part with all of it. Own pairs do not come here: the newer order was
+refused at the door (entry.py). Fills of an auction count for market-maker protection all at once, after it.
 """
 
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from services.core.fixed import Price, Size
 from services.core.reasons import Reason
 from services.matching.auction import Levels, clearing_price
 from services.matching.book import BUY, SELL, HalfBook, Order
-from services.matching.plan import Interest
+from services.matching.plan import MARKET, NOBODY, OLDER, Interest
 from services.matching.turn import Turn
 
 
@@ -54,26 +55,27 @@ def drop_outside(turn: Turn) -> None:
 
 def price_of(turn: Turn) -> Price:
     """Price of the auction, 0 when nothing trades."""
-    bids, asks, trading = turn.book.bids, turn.book.asks, turn.trading
+    bids, asks, limits = turn.book.bids, turn.book.asks, turn.trading.limits
     if not bids.keys or not asks.keys:
         return 0
     return clearing_price(
         turn.market,
         crossing(bids, asks.best()),
         crossing(asks, bids.best()),
-        trading.limits.low,
-        trading.limits.high,
-        trading.mark_price_seen,
+        max(limits.low, limits.step_low),
+        min(limits.high, limits.step_high),
+        turn.trading.mark_price_seen,
     )
 
 
 def crossing(half: HalfBook, opposite: Price) -> Levels:
-    """Levels that reach the other side's best price, best first."""
+    """Levels that reach the other side's best price, best first, with what their icebergs hide."""
     levels: Levels = []
     for key in reversed(half.keys):
         if key < half.side * opposite:
             break
-        levels.append((half.side * key, half.levels[key].size))
+        level = half.levels[key]
+        levels.append((half.side * key, level.size + level.hidden))
     return levels
 
 
@@ -113,12 +115,13 @@ class Pairing:
                 self.cut(order, self.interest.reducible(order), Reason.REDUCE_ONLY_NOT_REDUCED)
                 return 0
         wanted = min(self.left[buyer.id], self.left[seller.id])
-        size = self.interest.allowed(buyer, seller, wanted)
-        if size < wanted:
-            newer = buyer if buyer.id > seller.id else seller
-            self.cut(newer, size, Reason.OPEN_INTEREST_LIMIT, self.interest.limit)
-            return 0
-        return size
+        newer, older = (buyer, seller) if buyer.id > seller.id else (seller, buyer)
+        size, stopped_by = self.interest.permitted(newer, older, wanted)
+        if stopped_by == NOBODY:
+            return size
+        reason = Reason.OPEN_INTEREST_LIMIT if stopped_by == MARKET else Reason.OWNER_LIMIT
+        self.cut(older if stopped_by == OLDER else newer, size, reason, self.interest.limit_of(stopped_by))
+        return 0
 
     def cut(self, order: Order, kept: Size, reason: Reason, limit: int = 0) -> None:
         """Leave an order no more than it may trade."""

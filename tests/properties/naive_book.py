@@ -180,9 +180,9 @@ class NaiveBook:
                 self.orders.remove(one)
 
     def shrink(self) -> None:
-        """Keep resting reduce-only orders within the position: the oldest keep what they have."""
+        """Keep resting reduce-only orders within the position: those next to be filled keep what they have."""
         budget: dict[tuple[int, int], int] = {}
-        for one in sorted((one for one in self.orders if one.reduce_only), key=lambda one: one.arrived):
+        for one in sorted((one for one in self.orders if one.reduce_only), key=Naive.rank):
             left = budget.setdefault((one.owner, one.side), self.closable(one))
             kept = min(left, one.left)
             budget[one.owner, one.side] -= kept

@@ -206,9 +206,12 @@ def test_each_mark_is_answered_with_a_sample(matching: Driven) -> None:
     matching.tell(order(TWO, -1, COIN, MARK + 10))
     matching.tell(order(THREE, 1, COIN // 2, MARK + 10))
     marks = m.MarksUpdated([(1, MARK, MARK), (2, MARK, MARK), (9, 1, 1)])
+    half = COIN // 2
     assert matching.tell(marks) == [
-        m.BookSampled(1, MARK - 10, MARK + 10, MARK - 10, 0, MARK + 10, COIN // 2, 5 * COIN, COIN // 2),
+        m.BookSampled(1, MARK - 10, MARK + 10, MARK - 10, 0, MARK + 10, half, 5 * COIN, half, half, 400_005_000_000),
     ]
+    (again,) = matching.tell(marks)
+    assert (again.volume, again.turnover) == (0, 0), "what traded is told once"
 
 
 def test_a_late_mark_is_ignored(matching: Driven) -> None:

@@ -109,22 +109,25 @@ def held(matching: Driven) -> None:
     matching.tell(order(TWO, 1, 4 * COIN))
 
 
-def test_resting_reduce_only_orders_never_hold_more_than_the_position(matching: Driven) -> None:
+def test_resting_reduce_only_orders_shrink_with_the_position_the_furthest_first(matching: Driven) -> None:
     held(matching)
-    first = order(TWO, -1, 3 * COIN, MARK + 20, reduce_only=True)
-    second = order(TWO, -1, 3 * COIN, MARK + 10, reduce_only=True)
-    matching.tell(first)
-    events = matching.tell(second)
+    worse = order(TWO, -1, 3 * COIN, MARK + 20, reduce_only=True)
+    older, younger = (order(TWO, -1, COIN, MARK + 10, reduce_only=True) for _ in range(2))
+    matching.tell(worse)
+    assert only(m.OrderReduced, matching.tell(older)) == []
+    events = matching.tell(younger)
     assert the(m.OrderReduced, events) == m.OrderReduced(
-        TWO, 1, second.ref, FIRST + 4, COIN, COIN, Reason.REDUCE_ONLY_NOT_REDUCED
+        TWO, 1, worse.ref, FIRST + 3, 2 * COIN, 2 * COIN, Reason.REDUCE_ONLY_NOT_REDUCED
     )
-    assert the(m.BookChanged, events).asks == [(MARK + 10, COIN)]
+    assert the(m.BookChanged, events).asks == [(MARK + 10, 2 * COIN), (MARK + 20, 2 * COIN)]
     matching.tell(order(ONE, 1, 10 * COIN, MARK - 10))
-    shrunk = matching.tell(order(TWO, -1, 2 * COIN, MARK - 10))
-    assert [(one.ref, one.remaining) for one in only(m.OrderReduced, shrunk)] == [(first.ref, 2 * COIN)]
+    shrunk = matching.tell(order(TWO, -1, 3 * COIN, MARK - 10))
+    assert only(m.OrderReduced, shrunk) == []
     assert [(one.ref, one.reason) for one in only(m.OrderCancelled, shrunk)] == [
-        (second.ref, Reason.REDUCE_ONLY_NOT_REDUCED)
+        (younger.ref, Reason.REDUCE_ONLY_NOT_REDUCED),
+        (worse.ref, Reason.REDUCE_ONLY_NOT_REDUCED),
     ]
+    assert queue(matching, -1) == [(4, MARK + 10, COIN)]
 
 
 def test_a_resting_reduce_only_order_stops_at_zero_in_the_middle_of_a_match(matching: Driven) -> None:
