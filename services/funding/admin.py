@@ -1,25 +1,24 @@
-"""Commands of admins: list, change, halt and delist markets; each answered once, those with a time take effect at exactly that time."""
+"""Commands of admins: change, halt and delist markets; each answered once, those with a time take effect at exactly that time."""
 
 from services.core.commands import check_admin
-from services.core.fixed import div_floor
-from services.core.markets import Market, check_market
+from services.core.markets import check_market
 from services.core.messages import (
     ChangeMarket,
     CommandHeader,
     DelistMarket,
-    ListMarket,
     MarketChanged,
-    MarketListed,
     MarketState,
     MarketStateSet,
     Message,
     SetMarketState,
 )
 from services.core.reasons import Reason, Refusal
-from services.core.timers import Timer, next_multiple
+from services.core.timers import Timer
 from services.funding.changes import check_bounds, check_state, check_when, earliest_ms
-from services.funding.marks import TimerKind
-from services.funding.state import Change, MarketFunding, State
+from services.funding.publication import TimerKind
+from services.funding.settlements import arm_settlement, terms_of
+from services.funding.state import Change, State
+from services.funding.steps import arm_step, share_remainder
 
 
 def begin(state: State, header: CommandHeader) -> list[Message] | None:
@@ -31,52 +30,6 @@ def begin(state: State, header: CommandHeader) -> list[Message] | None:
 def answered(state: State, header: CommandHeader, refusal: Refusal | None) -> list[Message]:
     """Resolve a command."""
     return [*state.commands.resolve(header.account, header.command_id, refusal=refusal)]
-
-
-def process_list_market(state: State, listing: ListMarket) -> list[Message]:
-    """List a market and begin its stream; the same again changes nothing, even when the market has changed since."""
-    header, market = listing.header, listing.market
-    answer = begin(state, header)
-    if answer is not None:
-        return answer
-    known = state.listings.get(market.id) or state.markets.get(market.id)
-    refusal = check_listing(state, market, known)
-    done = answered(state, header, refusal)
-    if refusal is not None or known is not None:
-        return done
-    state.markets[market.id] = state.listings[market.id] = market
-    state.funding[market.id] = MarketFunding()
-    arm_step(state, market)
-    return [MarketListed(market), *done]
-
-
-def check_listing(state: State, market: Market, known: Market | None) -> Refusal | None:
-    """Refuse an unknown asset, a listing that breaks a rule, or another listing under a known id or symbol, which are for ever."""
-    asset, base = state.assets.get(market.settlement_asset), state.assets.get(market.base_asset)
-    if asset is None or (market.is_spot and base is None):
-        return Refusal(Reason.UNKNOWN_ASSET)
-    if known is not None:
-        return None if known == market else Refusal(Reason.ALREADY_LISTED)
-    if any(other.symbol == market.symbol for other in state.markets.values()):
-        return Refusal(Reason.ALREADY_LISTED)
-    if market.is_spot and base is not None and market.base_decimals != base.decimals:
-        return Refusal(Reason.INVALID_LISTING, 17)
-    return check_market(market, asset) or check_partitions(state, market)
-
-
-def check_partitions(state: State, market: Market) -> Refusal | None:
-    """Refuse partitions that the venue does not have; as rule 16, of which only the constitution knows the upper end."""
-    partitions = state.genesis.partitions if state.genesis is not None else {}
-    there = market.matching_partition < partitions["matching"] and market.funding_partition < partitions["funding"]
-    return None if there else Refusal(Reason.INVALID_LISTING, 16)
-
-
-def arm_step(state: State, market: Market) -> None:
-    """Await the end of the interval under way, if the market pays funding; an end awaited before is no more."""
-    if not market.is_spot:
-        due_ms = next_multiple(state.now_ms, market.funding_interval_ms)
-        state.funding[market.id].step_due_ms = due_ms
-        state.timers.arm(due_ms, TimerKind.FUNDING, market.id)
 
 
 def process_change(state: State, change: ChangeMarket) -> list[Message]:
@@ -117,11 +70,13 @@ def fire_change(state: State, timer: Timer) -> list[Message]:
     if change is None or change.effective_ms != timer.due_ms:
         return []
     del state.changes[timer.subject]
-    before, market, funding = state.markets[timer.subject], change.market, state.funding[timer.subject]
-    funding.remainder = div_floor(funding.remainder * market.lot, before.lot)
+    before, market = state.markets[timer.subject], change.market
+    share_remainder(state.funding[market.id], before, market)
     state.markets[market.id] = market
     if before.funding_interval_ms != market.funding_interval_ms:
         arm_step(state, market)
+    if terms_of(before) != terms_of(market):
+        arm_settlement(state, market)
     return [MarketChanged(market)]
 
 

@@ -5,8 +5,9 @@
 
 from collections.abc import Iterator
 
-from services.core.fixed import Milliseconds, Price
-from services.core.markets import Market
+from services.core.contracts import initial_fraction, maintenance_of
+from services.core.fixed import LIMIT, Amount, Fraction, Milliseconds, Price, div_floor
+from services.core.markets import TIERS_MAX, Market
 from services.core.messages import MarketState
 from services.core.reasons import Reason, Refusal
 from services.funding.funding_rate import impact_notional_min
@@ -22,9 +23,49 @@ SETTABLE = (MarketState.HALTED, MarketState.OPEN, MarketState.POST_ONLY, MarketS
 
 
 def earliest_ms(known: Market | None, market: Market, now_ms: Milliseconds) -> Milliseconds:
-    """Earliest time of a change: now, or after the notice when maintenance margin rises."""
-    raises = known is not None and market.maintenance_margin_fraction > known.maintenance_margin_fraction
-    return now_ms + NOTICE_MS if raises else now_ms
+    """Earliest time of a change: now, or after the notice when maintenance margin rises for a position of whatever size."""
+    return now_ms + NOTICE_MS if known is not None and raises_maintenance(known, market) else now_ms
+
+
+def raises_maintenance(known: Market, market: Market) -> bool:
+    """Whether some position needs more than it did; of what is no listing at all nobody asks."""
+    if known.is_spot or market.settlement_decimals != known.settlement_decimals or len(market.tiers) > TIERS_MAX:
+        return False
+    return any(maintenance_of(market, worth) > maintenance_of(known, worth) for worth in turning_points(known, market))
+
+
+def turning_points(known: Market, market: Market) -> list[Amount]:
+    """Notionals among which the margins of two parameters differ most, whichever way: nothing between them can differ more.
+
+    Margin is a straight line, from floor to floor, or notional * factor * sqrt(notional). So it is judged on either side of each floor,
+    where a factor takes over from its base, where a curve is furthest from a line, from half of one and from twice one, and at the ends.
+    """
+    both, points = (known, market), [1, LIMIT]
+    fractions = [one.maintenance_margin_fraction for one in both] + [one.initial_margin_fraction for one in both]
+    fractions += [fraction for one in both for tier in one.tiers for fraction in tier[1:3]]
+    factors = [one.maintenance_margin_factor for one in both] + [one.initial_margin_factor for one in both]
+    points += [edge for one in both for tier in one.tiers for edge in (tier[0], tier[0] + 1)]
+    for factor in filter(None, factors):
+        for fraction in fractions:
+            for times, parts in ((1, 1), (2, 3), (1, 3), (4, 3)):
+                point = root_point(times * fraction, parts * factor, known.settlement_decimals)
+                points += [point, point + 1]
+    return [point for point in points if 0 < point <= LIMIT]
+
+
+def root_point(fraction: Fraction, factor: Fraction, decimals: int) -> Amount:
+    """Notional whose root, in whole units, is fraction / factor; rounds down."""
+    unit: int = 10**decimals
+    return div_floor(fraction * fraction * unit, factor * factor)
+
+
+def are_margins_near(known: Market, market: Market) -> bool:
+    """Whether the margins of every position at most double or halve, initial and maintenance; what is below a unit counts as one."""
+    return known.is_spot or all(
+        is_near(initial_fraction(known, worth), initial_fraction(market, worth))
+        and is_near(maintenance_of(known, worth), maintenance_of(market, worth), 1)
+        for worth in turning_points(known, market)
+    )
 
 
 def check_when(effective_ms: Milliseconds, earliest: Milliseconds, now_ms: Milliseconds) -> Refusal | None:
@@ -61,8 +102,9 @@ def bounds_of(known: Market, market: Market, mark_price: Price) -> Iterator[bool
     1 identity, 2 decimals, 3 partitions stay; 4 tick and lot get finer only, at most ten times: what rests and what is held must stay
     on them; 5 initial margin, 6 maintenance margin, 7 maker fee, 8 taker fee, 9 band, 10 funding rate, 11 interest (as 10), 12 intervals
     and staleness at most twofold either way; 13 price_max stays above twice the mark; 14 sizes, 15 orders at most twofold;
-    16 the impact notional too, and not below F-2.9; 17 limits that were off may be set, and then change twofold but not go off; 18 guards
-    of the index: one source more or less, dispersion twofold.
+    16 the impact notional too, and not below F-2.9, which knows no coin; 17 limits that were off may be set, and then change twofold but
+    not go off; 18 guards of the index: one source more or less, dispersion twofold; 19 the margins of a position of any size (factors,
+    tiers) at most twofold; 20 settlements and limits of prices that were off may be set, and then move twofold but not go off.
     """
     yield identity(known) == identity(market)
     yield decimals(known) == decimals(market)
@@ -88,17 +130,33 @@ def bounds_of(known: Market, market: Market, mark_price: Price) -> Iterator[bool
     yield is_near(known.orders_max, market.orders_max)
     yield is_near(known.impact_notional, market.impact_notional) and (
         market.is_spot
+        or market.is_inverse
         or market.impact_notional >= known.impact_notional
         or market.impact_notional >= impact_notional_min(market.initial_margin_fraction, market.settlement_decimals)
     )
     yield all(is_near_limit(before, after) for before, after in zip(limits(known), limits(market), strict=True))
     yield abs(market.sources_min - known.sources_min) <= 1 and is_near(known.dispersion_max, market.dispersion_max)
+    yield are_margins_near(known, market)
+    yield are_settlements_near(known, market)
+
+
+def are_settlements_near(known: Market, market: Market) -> bool:
+    """Whether settlements and limits of prices are set where there were none, or move twofold at most, at the price that they had."""
+    before, after = known.limit_steps, market.limit_steps
+    return (
+        (not known.settlement_interval_ms or known.settlement_price == market.settlement_price)
+        and is_near_limit(known.settlement_interval_ms, market.settlement_interval_ms)
+        and is_near_limit(known.settlement_window_ms, market.settlement_window_ms)
+        and is_near_limit(known.limit_pause_ms, market.limit_pause_ms)
+        and (not before or (len(before) == len(after) and all(map(is_near, before, after))))
+    )
 
 
 def identity(market: Market) -> tuple[int | str, ...]:
-    """What makes a market the market it is."""
+    """What makes a market the market it is: also what its contracts are worth, when they end and how they are settled."""
     names = (market.id, market.symbol, market.kind, market.group, market.index)
-    return (*names, market.settlement_asset, market.base_asset)
+    terms = (market.face, market.expires_ms, market.expiry_price, market.profit_lock)
+    return (*names, market.settlement_asset, market.base_asset, *terms)
 
 
 def decimals(market: Market) -> tuple[int, ...]:
@@ -111,6 +169,7 @@ def limits(market: Market) -> tuple[int, ...]:
     return (
         *(market.notional_min, market.open_interest_max, market.book_orders_max, market.levels_max),
         *(market.price_figures, market.impact_band, market.premium_band),
+        *(market.open_interest_lower, market.open_interest_upper, market.owner_position_max),
     )
 
 

@@ -74,12 +74,15 @@ def funding_rate(mean_premium: Fraction, interest_rate: Fraction, interval_ms: i
     return clamp(div_floor(per_eight_hours * interval_ms, EIGHT_HOURS_MS), -rate_max, rate_max)
 
 
-def funding_step(rate: Fraction, lot_notional: Amount, remainder: int) -> tuple[Amount, int]:
+def funding_step(rate: Fraction, lot_value: int, remainder: int, parts: int = 1) -> tuple[Amount, int]:
     """Payment of one lot in whole units, and the remainder for the next step; nobody gains from rounding.
 
-    Units    settlement units; remainder in parts of 1e12 of a unit, 0 <= remainder < 1e12
-    Source   DESIGN.md 3
+    Units    lot_value in `parts` of a settlement unit: 1 where it is whole, 1e18 of an inverse contract's, whose unit value is rounded
+             once for everybody; remainder in parts of 1e12 * `parts` of a unit, 0 <= remainder < 1e12 * parts
+    Rounds   never: payments and the last remainder together are the sum of rate * lot_value
+    Source   DESIGN.md 3; F-2.2
     """
-    owed = rate * lot_notional + remainder
-    payment = div_floor(owed, FRACTION_ONE)
-    return payment, owed - payment * FRACTION_ONE
+    whole = FRACTION_ONE * parts
+    owed = rate * lot_value + remainder
+    payment = div_floor(owed, whole)
+    return payment, owed - payment * whole

@@ -1,22 +1,23 @@
-"""The funding machine: prices and admins' commands in; marks, funding steps and what else a market's stream carries out."""
+"""The funding machine: prices and admins' commands in; marks, funding steps, settlements and what else a market's stream carries out."""
 
 from typing import TypeAlias
 
-from services.core.contracts import notional
-from services.core.fixed import LATE_MS, LIMIT, Milliseconds, unexpected
-from services.core.markets import Market
+from services.core.fixed import LATE_MS, LIMIT, unexpected
 from services.core.messages import (
     AdminFrameSigned,
     AssetListed,
     BookSampled,
     ChangeMarket,
+    CollateralListed,
     CommandResolved,
     DelistMarket,
     FundingStepped,
+    ListCalendar,
     ListMarket,
     MarketChanged,
     MarketDelisted,
     MarketListed,
+    MarketSettled,
     MarketStateSet,
     MarksUpdated,
     Message,
@@ -27,23 +28,28 @@ from services.core.messages import (
 )
 from services.core.spine import Machine
 from services.core.timers import Timer
-from services.funding.admin import (
-    arm_step,
-    fire_change,
-    process_change,
-    process_delisting,
-    process_list_market,
-    process_state,
+from services.funding.admin import fire_change, process_change, process_delisting, process_state
+from services.funding.listings import process_list_calendar, process_list_market, roll
+from services.funding.marks import take_sample
+from services.funding.publication import (
+    TimerKind,
+    fire_mark,
+    is_ending,
+    process_collateral_listed,
+    publish,
+    publish_armed,
 )
-from services.funding.funding_rate import funding_rate, funding_step
-from services.funding.marks import TimerKind, is_ending, publish, take_sample
-from services.funding.state import NO_PREMIUMS, MarketFunding, Source, State, check_invariants
+from services.funding.settlements import note_price, note_trades, settle
+from services.funding.state import Source, State, check_invariants
+from services.funding.steps import process_step
 
 Input: TypeAlias = (
     PriceObserved
     | BookSampled
     | AssetListed
+    | CollateralListed
     | ListMarket
+    | ListCalendar
     | ChangeMarket
     | SetMarketState
     | DelistMarket
@@ -54,6 +60,7 @@ Output: TypeAlias = (
     | MarketChanged
     | MarketStateSet
     | MarketDelisted
+    | MarketSettled
     | SettlementMarked
     | FundingStepped
     | MarksUpdated
@@ -71,8 +78,12 @@ def apply(state: State, record: Record) -> list[Message]:
         case AssetListed() as listed:
             state.assets[listed.asset.id] = listed.asset
             return []
+        case CollateralListed() as listed:
+            return process_collateral_listed(state, listed)
         case ListMarket() as listing:
             return process_list_market(state, listing)
+        case ListCalendar() as listing:
+            return process_list_calendar(state, listing)
         case ChangeMarket() as change:
             return process_change(state, change)
         case SetMarketState() as command:
@@ -86,32 +97,43 @@ def apply(state: State, record: Record) -> list[Message]:
 
 
 def fire(state: State, timer: Timer) -> list[Message]:
-    """Publish a mark that had to wait, pay a funding step, change a market or end it."""
+    """Publish what had to wait, pay a funding step, change, settle or end a market, or list a calendar's next."""
+    if timer.kind == TimerKind.CALENDAR:
+        return roll(state, timer.subject)
+    if timer.kind == TimerKind.COLLATERAL:
+        return publish_armed(state)
     market = state.markets[timer.subject]
     match timer.kind:
         case TimerKind.MARK:
-            state.funding[market.id].armed = False
-            return publish(state, [market])
+            return fire_mark(state, market)
         case TimerKind.FUNDING:
             return process_step(state, market, state.funding[market.id], timer)
         case TimerKind.CHANGE:
             return fire_change(state, timer)
+        case TimerKind.SETTLEMENT:
+            return settle(state, market)
         case _:
-            return publish(state, [market]) if is_ending(state, market) else []
+            return publish(state, [market], []) if is_ending(state, market) else []
 
 
 def process_price(state: State, observed: PriceObserved) -> list[Message]:
-    """Take a source's price if it is newer than its last, not late and not from the future; mark the markets of its index."""
+    """Take a source's price if it is newer than its last, not late and not from the future; settle and mark what stands on its index."""
     if not 0 < observed.price < LIMIT or abs(state.now_ms - observed.observed_ms) > LATE_MS:
         return []
-    sources = state.sources.setdefault(observed.index, {})
-    source = sources.setdefault(observed.source, Source())
+    source = state.sources.setdefault(observed.index, {}).setdefault(observed.source, Source())
     if observed.observed_ms <= source.observed_ms:
         return []
     if observed.price != source.price:
         source.price, source.changed_ms = observed.price, observed.observed_ms
     source.observed_ms = observed.observed_ms
-    return publish(state, [market for market in state.markets.values() if market.index == observed.index])
+    markets = [market for market in state.markets.values() if market.index == observed.index]
+    assets = [asset for asset in state.collateral if state.assets[asset].collateral.index == observed.index]
+    settled: list[Message] = []
+    for market in markets:
+        if market.id in state.settling:
+            note_price(state, market, source, observed)
+            settled += settle(state, market)
+    return [*settled, *publish(state, markets, assets)]
 
 
 def process_sample(state: State, sampled: BookSampled, record: Record) -> list[Message]:
@@ -119,28 +141,10 @@ def process_sample(state: State, sampled: BookSampled, record: Record) -> list[M
     funding = state.funding[sampled.market]
     if state.now_ms - record.origin_ms > LATE_MS or not funding.index_price or funding.delisted:
         return []
-    take_sample(state, state.markets[sampled.market], funding, sampled)
+    market = state.markets[sampled.market]
+    take_sample(state, market, funding, sampled)
+    note_trades(state, market, sampled)
     return []
-
-
-def process_step(state: State, market: Market, funding: MarketFunding, timer: Timer) -> list[Message]:
-    """Pay one funding step by the mean premium since the last one; an outage of several intervals pays one."""
-    if funding.delisted or funding.step_due_ms not in (0, timer.due_ms):
-        return []
-    arm_step(state, market)
-    if not funding.mark_price:
-        return []
-    mean_premium, funding.premiums = funding.premiums.value, NO_PREMIUMS
-    funding.rate = funding_rate(mean_premium, market.interest_rate, market.funding_interval_ms, market.funding_rate_max)
-    lot_notional = notional(market, market.lot, funding.mark_price)
-    payment, funding.remainder = funding_step(funding.rate, lot_notional, funding.remainder)
-    funding.steps += 1
-    return [FundingStepped(market.id, funding.steps, payment, funding.rate, on_the_hour(state.now_ms, market))]
-
-
-def on_the_hour(now_ms: Milliseconds, market: Market) -> Milliseconds:
-    """Return the end of the interval that a step stands for."""
-    return now_ms - now_ms % market.funding_interval_ms
 
 
 MACHINE = Machine("funding", State, apply, check_invariants, fire=fire)

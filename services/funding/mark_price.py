@@ -13,6 +13,9 @@ SAMPLE_MS_MAX = 5_000
 """A sample stands for the time since the one before it, but for no more than this: one sample after an outage is no new basis."""
 PICOSECONDS = 10**9
 """In a millisecond: weights of samples, so fine that what weights lose is nothing against prices."""
+YEAR_MS = 365 * 86_400_000
+BASIS_LEFT_MS_MIN = 3_600_000
+"""A yearly basis is told from no less than an hour to the end: with seconds left every spread would be thousands of percent a year."""
 DECAY_ONE = 10**18
 DECAY = (
     *(999_993_333_355_555_506, 999_986_666_755_555_160, 999_973_333_688_885_728, 999_946_668_088_863_605),
@@ -89,6 +92,31 @@ def fair_price(index: Price, rate: Fraction, left_ms: int, interval_ms: int) -> 
     Source   F-2.3; first view of F-2.8
     """
     return index + div_floor(index * rate * left_ms, FRACTION_ONE * interval_ms)
+
+
+def yearly_basis(doubled_mid: Price, index: Price, left_ms: Milliseconds) -> Fraction:
+    """Basis of a dated future as a rate per year, from twice the middle of its impact prices.
+
+        basis = (impact_mid / index - 1) / (left / year), left at least an hour
+
+    Units    parts of 1e12 per year of 365 days, signed
+    Rounds   down
+    Source   F-2.3, dated futures
+    """
+    left_ms = max(left_ms, BASIS_LEFT_MS_MIN)
+    return div_floor((doubled_mid - 2 * index) * FRACTION_ONE * YEAR_MS, 2 * index * left_ms)
+
+
+def dated_fair_price(index: Price, basis: Fraction, left_ms: Milliseconds) -> Price:
+    """Fair price of a dated future: at its end the index, whatever the basis was.
+
+        fair = index * (1 + basis * left / year)
+
+    Units    market price units; basis parts of 1e12 per year
+    Rounds   down
+    Source   F-2.3, dated futures
+    """
+    return index + div_floor(index * basis * max(0, left_ms), FRACTION_ONE * YEAR_MS)
 
 
 def book_price(best_bid: Price, best_ask: Price, last_price: Price) -> Price:

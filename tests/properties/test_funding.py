@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core import messages as m
-from services.core.fixed import FRACTION_ONE, LATE_MS, clamp
+from services.core.fixed import FRACTION_ONE, INDEX_DECIMALS, LATE_MS, clamp
 from services.funding.funding_rate import (
     DAMPING,
     EIGHT_HOURS_MS,
@@ -209,7 +209,7 @@ def watched() -> Driven:
     funding.tell(funding.commands.list_market(GUARDED))
     for name in ("one", "two"):
         funding.now_ms += 1_000
-        funding.tell(m.PriceObserved(name, "BTC_USD", 8_000 * 10**8, funding.now_ms))
+        funding.tell(m.PriceObserved(name, "BTC_USD", 8_000 * 10**INDEX_DECIMALS, funding.now_ms))
     return funding
 
 
@@ -252,7 +252,11 @@ def test_a_change_holds_from_its_time_on_whenever_timers_fire(
     told = 0
     for step in steps:
         funding.now_ms += step
-        message = m.PriceObserved("one", "BTC_USD", 8_000 * 10**8 + step, funding.now_ms) if with_prices else m.Tick()
+        message = (
+            m.PriceObserved("one", "BTC_USD", 8_000 * 10**INDEX_DECIMALS + step, funding.now_ms)
+            if with_prices
+            else m.Tick()
+        )
         told += len(only(m.MarketChanged, funding.tell(message)))
         due = funding.now_ms >= effective_ms
         assert told == due

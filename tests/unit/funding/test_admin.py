@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from services.core import messages as m
+from services.core.fixed import INDEX_DECIMALS
 from services.core.markets import Asset, ContractKind, Market
 from services.core.reasons import Reason
 from services.funding.changes import AHEAD_MS_MAX, NOTICE_MS
 from tests.builders import ADMIN, ALICE, BTC, START_MS, USDC, Driven, but, only, reason_of, the
 
 HOUR_MS = 3_600_000
-PRICE = 8_000 * 10**8
+DOLLAR = 10**INDEX_DECIMALS
+PRICE = 8_000 * DOLLAR
 MARK = 800_000
 COIN_ASSET = Asset(2, "BTC", 8)
 SPOT = but(
@@ -179,10 +181,10 @@ def test_states_are_refused(funding: Driven) -> None:
 def test_a_market_ends_at_its_time_at_a_fresh_mark_and_pays_no_more(funding: Driven) -> None:
     change(funding, WIDER, HOUR_MS)
     assert reason_of(delist(funding, 2_500)) is Reason.NONE
-    observe(funding, PRICE + 10**8)
-    observe(funding, PRICE + 2 * 10**8)
+    observe(funding, PRICE + DOLLAR)
+    observe(funding, PRICE + 2 * DOLLAR)
     funding.now_ms += 300
-    funding.tell(m.PriceObserved("one", "BTC_USD", PRICE + 3 * 10**8, funding.now_ms))
+    funding.tell(m.PriceObserved("one", "BTC_USD", PRICE + 3 * DOLLAR, funding.now_ms))
     assert funding.wait(200) == [m.MarketDelisted(1, MARK + 300)]
     assert observe(funding, PRICE * 2) == []
     assert funding.wait(2 * HOUR_MS) == []
@@ -191,7 +193,7 @@ def test_a_market_ends_at_its_time_at_a_fresh_mark_and_pays_no_more(funding: Dri
 def test_a_market_whose_sources_are_silent_ends_with_their_next_price(funding: Driven) -> None:
     delist(funding, BTC.price_stale_ms + 10_000)
     assert funding.wait(BTC.price_stale_ms + 20_000) == []
-    assert observe(funding, PRICE - 10**8) == [m.MarketDelisted(1, MARK - 100)]
+    assert observe(funding, PRICE - DOLLAR) == [m.MarketDelisted(1, MARK - 100)]
 
 
 def test_an_end_can_be_put_off(funding: Driven) -> None:

@@ -6,14 +6,15 @@ import pytest
 
 from services.core import messages as m
 from services.core.commands import WINDOW_MAX_MS
-from services.core.fixed import FRACTION_ONE, LATE_MS
+from services.core.fixed import FRACTION_ONE, INDEX_DECIMALS, LATE_MS
 from services.core.reasons import Reason
 from services.funding.mark_price import BASIS_MS, SAMPLE_MS_MAX
 from services.funding.sources import Flaw
 from tests.builders import ALICE, BTC, START_MS, USDC, Driven, but, only, reason_of, the
 
 HOUR_MS = 3_600_000
-PRICE = 8_000 * 10**8
+DOLLAR = 10**INDEX_DECIMALS
+PRICE = 8_000 * DOLLAR
 MARK = 800_000
 
 
@@ -98,13 +99,13 @@ def test_a_window_is_checked(funding: Driven) -> None:
 
 def test_the_first_mark_opens_the_market(funding: Driven) -> None:
     assert observe(funding) == [m.SettlementMarked(1, MARK), m.MarksUpdated([(1, MARK, MARK)], [0])]
-    assert observe(funding, PRICE + 10**8) == [m.MarksUpdated([(1, MARK + 100, MARK + 100)], [0])]
+    assert observe(funding, PRICE + DOLLAR) == [m.MarksUpdated([(1, MARK + 100, MARK + 100)], [0])]
 
 
 def test_marks_come_at_most_once_per_interval_and_the_last_price_is_not_lost(funding: Driven) -> None:
     observe(funding)
-    assert observe(funding, PRICE + 10**8, after_ms=400) == []
-    assert observe(funding, PRICE + 2 * 10**8, after_ms=400) == []
+    assert observe(funding, PRICE + DOLLAR, after_ms=400) == []
+    assert observe(funding, PRICE + 2 * DOLLAR, after_ms=400) == []
     assert marked(funding.wait(200)) == MARK + 200
     assert funding.wait(5_000) == []
 
@@ -115,8 +116,8 @@ PRICES: list[tuple[str, int, int]] = [
     ("nothing", 0, 0),
     ("below zero", -1, 0),
     ("too large", 2**62, 0),
-    ("beyond the market's highest price", 2_000_000 * 10**8, 0),
-    ("less than a unit of price", 10**5, 0),
+    ("beyond the market's highest price", 2_000_000 * DOLLAR, 0),
+    ("less than a unit of price", DOLLAR // 1_000, 0),
 ]
 
 
@@ -135,10 +136,10 @@ def test_a_source_does_not_go_back_in_time(funding: Driven) -> None:
 
 def test_the_index_is_the_median_of_fresh_sources(funding: Driven) -> None:
     observe(funding)
-    observe(funding, PRICE + 3 * 10**8, "two")
-    assert marked(observe(funding, PRICE + 9 * 10**8, "three")) == MARK + 300
+    observe(funding, PRICE + 3 * DOLLAR, "two")
+    assert marked(observe(funding, PRICE + 9 * DOLLAR, "three")) == MARK + 300
     funding.now_ms += BTC.price_stale_ms
-    assert marked(observe(funding, PRICE + 10**8, "one", 0)) == MARK + 100
+    assert marked(observe(funding, PRICE + DOLLAR, "one", 0)) == MARK + 100
 
 
 def guarded() -> Driven:
@@ -166,7 +167,7 @@ def test_a_source_that_lies_is_left_out_and_said_so() -> None:
     assert marked(observe(funding, PRICE * 2, "three")) == MARK
     assert flaws(funding) == {"one": Flaw.NONE, "two": Flaw.NONE, "three": Flaw.FAR}
     observe(funding)
-    assert marked(observe(funding, PRICE + 10**8, "three")) == MARK
+    assert marked(observe(funding, PRICE + DOLLAR, "three")) == MARK
     assert flaws(funding)["three"] == Flaw.NONE
 
 
@@ -182,9 +183,9 @@ def test_a_source_that_froze_while_others_move_is_left_out() -> None:
     funding = guarded()
     for second in range(BTC.price_stale_ms // 1_000 + 2):
         for name, move in (("one", second), ("two", second), ("stuck", 0)):
-            observe(funding, PRICE + move * 10**8, name, 0 if move else 1_000)
+            observe(funding, PRICE + move * DOLLAR, name, 0 if move else 1_000)
     assert flaws(funding) == {"one": Flaw.NONE, "two": Flaw.NONE, "stuck": Flaw.FROZEN}
-    assert marked(observe(funding, PRICE + 70 * 10**8)) == MARK + 6_100
+    assert marked(observe(funding, PRICE + 70 * DOLLAR)) == MARK + 6_100
 
 
 def test_without_fresh_sources_there_is_no_mark(funding: Driven) -> None:
@@ -263,7 +264,7 @@ def test_the_remainder_goes_to_the_next_step(funding: Driven) -> None:
     fine = but(BTC, id=2, symbol="ETH_USDC_PERP", lot=1, tick=1, index="ETH_USD")
     funding.tell(funding.commands.list_market(fine))
     observe(funding)
-    funding.tell(m.PriceObserved("one", "ETH_USD", PRICE + 40 * 10**8, funding.now_ms))
+    funding.tell(m.PriceObserved("one", "ETH_USD", PRICE + 40 * DOLLAR, funding.now_ms))
     steps = [step for _ in range(8) for step in only(m.FundingStepped, funding.wait(HOUR_MS)) if step.market == fine.id]
     payments = [step.payment_per_lot for step in steps]
     assert sum(payments) == 8 * 12_500_000 * 8_040_000 // FRACTION_ONE
