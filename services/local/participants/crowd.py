@@ -96,8 +96,10 @@ class Crowd:
             await asyncio.gather(*(participant.prepare(self.view) for participant in group))
 
     async def look(self, now_ms: Milliseconds) -> None:
-        """See the marks; raises ClientError."""
-        self.view.look(now_ms, await self.watcher.marks())
+        """See the marks, and markets that are new with them; raises ClientError."""
+        marks = await self.watcher.marks()
+        self.view.take_up(await self.watcher.listed())
+        self.view.look(now_ms, marks)
 
     async def turn(self, now_ms: Milliseconds) -> None:
         """Look at the markets and let everybody act whose time it is."""

@@ -7,7 +7,7 @@ from services.client.commands import BUY, SELL, Side, mass_quote_command, quote
 from services.client.views import AccountView
 from services.core.fixed import Milliseconds
 from services.local.participants.participant import Participant
-from services.local.participants.view import BASIS_POINT, NOTHING, MarketView, View
+from services.local.participants.view import BASIS_POINT, NOTHING, PACE_MS, MarketView, View
 from vigil.v1 import trading_pb2 as pb
 
 LEVELS = (
@@ -17,6 +17,8 @@ LEVELS = (
     (Decimal(30), Decimal(50_000)),
 )
 """(basis points from the middle, worth in the settlement asset)."""
+RARE_TURNS = 4
+"""A market that is marked every two seconds instead of one is quoted anew after so many more, and so on."""
 LADDER = sum(worth for _, worth in LEVELS)
 OFFERED = Decimal("0.8")
 """Part of what it has of a spot asset that it offers at once."""
@@ -67,15 +69,22 @@ class Maker(Participant):
         """Move the quotes, unless they are still good."""
         middle = (market.mark + market.index) / 2
         inventory = market.held(account) - own_base(market)
+        if self.rests(market):
+            return []
         standing = sum(order.symbol == market.symbol for order in account.orders)
         if self.is_good(market, middle, inventory, standing):
             return []
         quotes = [
-            self.quote(market, middle, inventory, number, side) for number in range(len(LEVELS)) for side in (BUY, SELL)
+            self.quote(market, middle, inventory, number, side) for number in levels_of(market) for side in (BUY, SELL)
         ]
         count = sum(Decimal(quote.size) > 0 for quote in quotes)
         self.quoted[market.symbol] = Quoted(middle, inventory, market.now_ms, count)
         return [mass_quote_command(market.symbol, quotes)]
+
+    def rests(self, market: MarketView) -> bool:
+        """Whether the quotes of a market that is marked rarely are left alone for now."""
+        last = self.quoted.get(market.symbol)
+        return last is not None and market.now_ms - last.at_ms < RARE_TURNS * (market.pace_ms - PACE_MS)
 
     def is_good(self, market: MarketView, middle: Decimal, inventory: Decimal, standing: int) -> bool:
         """Whether the quotes that stand may stay: all of them do, and neither price nor inventory has changed."""
@@ -89,8 +98,8 @@ class Maker(Participant):
         distance, worth = LEVELS[number]
         sign = 1 if side == SELL else -1
         stress = min(STRESS_MAX, abs(market.move(60_000)) / STRESS_STEP)
-        full = min(INVENTORY_MAX, own_base(market) * middle or INVENTORY_MAX)
-        share = inventory * middle / full
+        full = min(INVENTORY_MAX, market.worth(own_base(market)) or INVENTORY_MAX)
+        share = market.worth(inventory) / full
         away = sign * distance * (1 + stress) - share * SKEW_MAX
         size = market.size_worth(worth * self.random.randrange(80, 121) / 100 / (1 + stress))
         if market.base and side == SELL:
@@ -99,6 +108,11 @@ class Maker(Participant):
             size = NOTHING
         price = market.price(middle * (1 + away * BASIS_POINT))
         return quote(number * 2 + side, side, price, size)
+
+
+def levels_of(market: MarketView) -> range:
+    """Levels that it quotes: of a market that is marked rarely every other one."""
+    return range(1, len(LEVELS), 2) if market.is_rare else range(len(LEVELS))
 
 
 def own_base(market: MarketView) -> Decimal:

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Participant(ABC):
-    """Acts about every `every_ms` of the venue's time, and pays in `deposit` of the settlement asset `deposits` times at first."""
+    """Acts about every `every_ms` of the venue's time, and pays in `deposit` of the venue's money `deposits` times at first."""
 
     deposit = Decimal(20_000)
     deposits = 1
@@ -56,8 +56,8 @@ class Participant(ABC):
 
     def endowment(self, view: View) -> list[tuple[str, Decimal]]:
         """What it pays in at first: (asset, amount)."""
-        settlements = sorted({market.settlement for market in view.markets.values()})
-        return [(asset, self.deposit) for asset in settlements for _ in range(self.deposits)]
+        moneys = sorted({market.money for market in view.markets.values()})
+        return [(asset, self.deposit) for asset in moneys for _ in range(self.deposits)]
 
     def pause_ms(self) -> int:
         """Time until it acts again."""
@@ -103,6 +103,6 @@ def market_order(market: MarketView, size: Decimal, *, reduce_only: bool = False
     return [order_command(market.symbol, BUY if size > 0 else SELL, size=lots, reduce_only=reduce_only)]
 
 
-def equity_of(account: AccountView, market: MarketView) -> Decimal:
-    """Equity of subaccount 0 in the asset that a market settles in."""
-    return next((one.equity for one in account.margins if one.asset == market.settlement), NOTHING)
+def equity_of(account: AccountView) -> Decimal:
+    """Equity of subaccount 0."""
+    return next((one.equity for one in account.margins if one.subaccount == 0), NOTHING)

@@ -10,7 +10,9 @@ from vigil.v1 import trading_pb2 as pb
 
 
 class Taker(Participant):
-    """Trades in one perpetual: every other one in the first that is listed, the rest in the others in turn."""
+    """Trades in one contract: every other one in the first that is listed, the rest in the others in turn, each until its own expires."""
+
+    symbol = ""
 
     async def decide(self, view: View, account: AccountView) -> list[pb.Command]:
         """Trade in its market, once that has a mark."""
@@ -18,11 +20,13 @@ class Taker(Participant):
         return [] if market is None or not market.mark else await self.trade(market, account)
 
     def market(self, view: View) -> MarketView | None:
-        """Its market; None where no perpetual is traded."""
-        perpetuals = [one for one in view.markets.values() if not one.base]
-        turn, is_other = divmod(self.place, 2)
-        others = perpetuals[1:] if is_other else []
-        return others[turn % len(others)] if others else next(iter(perpetuals), None)
+        """Its market; None where no contract is traded."""
+        if self.symbol not in view.markets:
+            contracts = [one.symbol for one in view.markets.values() if not one.base]
+            turn, is_other = divmod(self.place, 2)
+            others = contracts[1:] if is_other else []
+            self.symbol = others[turn % len(others)] if others else next(iter(contracts), "")
+        return view.markets.get(self.symbol)
 
     @abstractmethod
     async def trade(self, market: MarketView, account: AccountView) -> list[pb.Command]:
@@ -44,15 +48,15 @@ class Gambler(Taker):
 
     async def trade(self, market: MarketView, account: AccountView) -> list[pb.Command]:
         """Buy or sell towards the target in slices; leave what is open alone, until it grows dull."""
-        equity, position = equity_of(account, market), market.held(account)
+        equity, position = equity_of(account), market.held(account)
         if equity < self.deposit / 10 and not position:
             self.direction = 1 if market.move(600_000) >= 0 else -1
-            await self.vigil.deposit(market.settlement, self.deposit)
+            await self.vigil.deposit(market.money, self.deposit)
             return []
         if position and self.random.random() < self.boredom:
             self.direction = self.random.choice((1, 1, -1))
             return market_order(market, -position, reduce_only=True)
-        if position and abs(position) * market.mark >= equity * self.leverage * Decimal("0.8"):
+        if position and abs(market.worth(position)) >= equity * self.leverage * Decimal("0.8"):
             return []
         return market_order(market, market.size_worth(min(self.slice_max, equity * self.leverage / 4)) * self.direction)
 
@@ -66,9 +70,9 @@ class Follower(Taker):
 
     async def trade(self, market: MarketView, account: AccountView) -> list[pb.Command]:
         """Enter, stay or leave."""
-        equity, position, move = equity_of(account, market), market.held(account), market.move(300_000)
+        equity, position, move = equity_of(account), market.held(account), market.move(300_000)
         if equity < self.deposit / 10 and not position:
-            await self.vigil.deposit(market.settlement, self.deposit)
+            await self.vigil.deposit(market.money, self.deposit)
             return []
         if position and position * move < 0:
             return market_order(market, -position, reduce_only=True)
@@ -88,14 +92,15 @@ class Passer(Taker):
     """Holding this much it only sells."""
 
     def market(self, view: View) -> MarketView | None:
-        """Any market, by lot."""
-        return self.random.choice(list(view.markets.values()))
+        """Any market, by lot; the rarer it is marked the less often."""
+        markets = list(view.markets.values())
+        return self.random.choices(markets, [1 / market.pace_ms for market in markets])[0]
 
     async def trade(self, market: MarketView, account: AccountView) -> list[pb.Command]:
         """Trade a little, rather towards holding nothing; of a spot market it sells no more than it has."""
         held = market.held(account)
         size = market.size_worth(Decimal(self.random.randrange(10, self.worth_max)))
-        buys = self.random.random() < 0.5 - float(held * market.mark / self.bias_worth) / 2
+        buys = self.random.random() < 0.5 - float(market.worth(held) / self.bias_worth) / 2
         if not buys and market.base:
             size = min(size, market.size(held - market.lot))
         return market_order(market, size if buys else -size)

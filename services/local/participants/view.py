@@ -16,6 +16,7 @@ ONE = Decimal(1)
 MEMORY = 700
 """Marks that are remembered, one per second at most."""
 MEMORY_STEP_MS = 1_000
+PACE_MS = 1_000
 
 
 class NoSuchMarket(Exception):
@@ -24,7 +25,11 @@ class NoSuchMarket(Exception):
 
 @dataclass
 class MarketView:
-    """One market. `base` is the asset that a spot market trades, "" for a perpetual; `base_faucet` the most a test venue gives of it."""
+    """One market. `base` is the asset that a spot market trades, "" for a contract; `base_faucet` the most a test venue gives of it.
+
+    `face` is what a contract of an inverse market is worth, 0 of others; `expires_ms` the end of a future, 0 for none. It is marked every
+    `pace_ms`: what is marked rarely needs little attention. Equity is counted in `money`.
+    """
 
     symbol: str
     index_name: str
@@ -34,6 +39,10 @@ class MarketView:
     settlement: str = "USDC"
     base: str = ""
     base_faucet: Decimal = NOTHING
+    face: Decimal = NOTHING
+    expires_ms: Milliseconds = 0
+    pace_ms: int = PACE_MS
+    money: str = "USDC"
     now_ms: Milliseconds = 0
     mark: Decimal = NOTHING
     index: Decimal = NOTHING
@@ -67,7 +76,16 @@ class MarketView:
 
     def size_worth(self, worth: Decimal) -> Decimal:
         """Size in lots of about that worth at the mark."""
-        return self.size(worth / self.mark)
+        return self.size(worth / (self.face or self.mark))
+
+    def worth(self, size: Decimal) -> Decimal:
+        """Worth of a size at the mark, with its sign; a contract of an inverse market is worth its face at any price."""
+        return size * (self.face or self.mark)
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether it is marked less often than the busy ones."""
+        return self.pace_ms > PACE_MS
 
     def held(self, account: AccountView) -> Decimal:
         """Position of subaccount 0, or of a spot market its balance of the base asset."""
@@ -77,23 +95,38 @@ class MarketView:
 
 
 class View:
-    """All markets that are traded, by symbol, in the order of the listing."""
+    """All markets that are traded, by symbol, in the order of the listing; those that a calendar lists later come with their first mark."""
 
     def __init__(self) -> None:
         self.now_ms: Milliseconds = 0
         self.markets: dict[str, MarketView] = {}
+        self.symbols: frozenset[str] = frozenset()
+        self.listed: Listed | None = None
 
     def begin(self, listed: Listed, symbols: Collection[str]) -> None:
         """Take up the named markets, all without a name; raises NoSuchMarket."""
         unknown = [symbol for symbol in symbols if symbol not in listed.by_symbol]
         if unknown:
             raise NoSuchMarket(f"no market {', '.join(unknown)}; the venue lists {', '.join(listed.by_symbol)}")
-        wanted = symbols or listed.by_symbol
-        self.markets = {symbol: market_view(listed, symbol) for symbol in listed.by_symbol if symbol in wanted}
+        self.symbols = frozenset(symbols)
+        self.markets = {}
+        self.take_up(listed)
+
+    def take_up(self, listed: Listed) -> None:
+        """Take up markets that are new in the listings, where all are traded."""
+        if listed is self.listed:
+            return
+        self.listed = listed
+        for symbol, market in listed.by_symbol.items():
+            is_over = 0 < market.expires_ms <= self.now_ms
+            if symbol not in self.markets and not is_over and (not self.symbols or symbol in self.symbols):
+                self.markets[symbol] = market_view(listed, symbol)
 
     def look(self, now_ms: Milliseconds, marks: Collection[MarkView]) -> None:
-        """Note the marks."""
+        """Note the marks, and forget what has expired."""
         self.now_ms = now_ms
+        for symbol in [one.symbol for one in self.markets.values() if 0 < one.expires_ms <= now_ms]:
+            del self.markets[symbol]
         for mark in marks:
             if mark.symbol in self.markets and mark.mark_price:
                 self.markets[mark.symbol].look(now_ms, mark.mark_price, mark.index_price)
@@ -103,10 +136,13 @@ class View:
         return [market for market in self.markets.values() if market.mark]
 
     def pairs(self) -> list[tuple[MarketView, MarketView]]:
-        """Spot and perpetual of the same index, where both are traded and have a mark."""
-        perpetuals = {market.index_name: market for market in self.marked() if not market.base}
-        spots = [market for market in self.marked() if market.base and market.index_name in perpetuals]
-        return [(spot, perpetuals[spot.index_name]) for spot in spots]
+        """Spot and linear perpetual of the same index in the same money, where both are traded and have a mark."""
+        perpetuals: dict[tuple[str, str], MarketView] = {}
+        for market in self.marked():
+            if not (market.base or market.face or market.expires_ms):
+                perpetuals.setdefault((market.index_name, market.settlement), market)
+        spots = [(market, (market.index_name, market.settlement)) for market in self.marked() if market.base]
+        return [(spot, perpetuals[both]) for spot, both in spots if both in perpetuals]
 
 
 def market_view(listed: Listed, symbol: str) -> MarketView:
@@ -122,4 +158,14 @@ def market_view(listed: Listed, symbol: str) -> MarketView:
         listed.assets[market.settlement_asset].symbol,
         "" if base is None else base.symbol,
         NOTHING if base is None else listed.amount(base.id, base.faucet_max),
+        listed.price(market.id, market.face),
+        market.expires_ms,
+        market.mark_interval_ms or PACE_MS,
+        money_of(listed) or listed.assets[market.settlement_asset].symbol,
     )
+
+
+def money_of(listed: Listed) -> str:
+    """Symbol of the asset that equity is counted in, "" where none is: it is worth one without an index."""
+    assets = (asset for asset in listed.assets.values() if asset.HasField("collateral"))
+    return next((asset.symbol for asset in assets if not asset.collateral.index), "")

@@ -163,6 +163,72 @@ async def test_takers_spread_over_the_perpetuals() -> None:
     assert await Gambler(NOWHERE, "gambler", 1).decide(spot_alone, account()) == []
 
 
+INVERSE = "BTC_USD_IPERP"
+FUTURE = "BTC_USD_20200313"
+
+
+def with_coins() -> market_data_pb2.Listings:
+    """The listings with an inverse perpetual, a future that ends after an hour, and a unit of account."""
+    listed = listings()
+    listed.assets[0].collateral.SetInParent()
+    listed.assets[1].collateral.index = "BTC_USD"
+    contract = {"settlement_asset": 2, "order_size_max": 10**6, "index": "BTC_USD", "price_decimals": 2, "lot": 1}
+    listed.markets.add(id=7, symbol=INVERSE, kind=3, tick=10, face=100, mark_interval_ms=2_000, **contract)
+    ends = {"expires_ms": 3_600_000, "mark_interval_ms": 5_000}
+    listed.markets.add(id=8, symbol=FUTURE, kind=5, tick=10, face=10_000, **ends, **contract)
+    return listed
+
+
+def marked(listed: Listed, now_ms: int = 1_000) -> View:
+    view = View()
+    view.begin(listed, ())
+    for market in view.markets.values():
+        market.look(now_ms, Decimal(8_000), Decimal(8_000))
+    view.now_ms = now_ms
+    return view
+
+
+async def test_contracts_are_worth_their_face_and_equity_is_in_one_money() -> None:
+    view = marked(Listed(with_coins()))
+    inverse, future = view.markets[INVERSE], view.markets[FUTURE]
+    assert inverse.size_worth(Decimal(20_000)) == 20_000
+    assert future.size_worth(Decimal(20_000)) == 200
+    assert inverse.worth(Decimal(-5)) == -5
+    assert view.markets[PERPETUAL].worth(Decimal(-5)) == -40_000
+    assert {market.money for market in view.markets.values()} == {"USDC"}
+    assert Gambler(NOWHERE, "gambler", 1).endowment(view) == [("USDC", Gambler.deposit)]
+    assert [(spot.symbol, perpetual.symbol) for spot, perpetual in view.pairs()] == [(SPOT, PERPETUAL)]
+
+
+async def test_what_is_marked_rarely_is_quoted_rarely_and_on_fewer_levels() -> None:
+    maker, view = Maker(NOWHERE, "maker", 1), marked(Listed(with_coins()))
+    first = quotes_of(await maker.decide(view, account()))
+    assert len(first[PERPETUAL]) == 2 * len(first[INVERSE]) == 2 * len(first[FUTURE]) == 2 * len(LEVELS)
+    quoted: list[str] = []
+    for second in range(2, 19):
+        for market in view.markets.values():
+            market.look(second * 1_000, Decimal(8_000 + 10 * second), Decimal(8_000))
+        quoted += quotes_of(await maker.decide(view, account()))
+    assert (quoted.count(PERPETUAL), quoted.count(INVERSE), quoted.count(FUTURE)) == (17, 4, 1)
+
+
+async def test_a_future_comes_with_its_listing_and_goes_with_its_end() -> None:
+    view, both = marked(Listed(listings())), Listed(with_coins())
+    assert FUTURE not in view.markets
+    view.take_up(both)
+    assert view.markets[FUTURE].mark == 0
+    assert view.markets[PERPETUAL].mark == 8_000, "what was seen stays"
+    taker = Gambler(NOWHERE, "gambler", 1, place=3)
+    taker.symbol = FUTURE
+    chosen = taker.market(view)
+    assert chosen is not None
+    assert chosen.symbol == FUTURE
+    view.look(3_600_000, [])
+    view.take_up(Listed(with_coins()))
+    assert FUTURE not in view.markets
+    assert taker.market(view) is view.markets[INVERSE]
+
+
 async def test_a_gambler_stops_at_its_leverage() -> None:
     gambler = Gambler(NOWHERE, "gambler", 1)
     size = Decimal(20_000) * gambler.leverage / perpetual().mark
