@@ -164,19 +164,3 @@ def drop(state: State, subaccount: Subaccount) -> None:
         for series, (low, high) in subaccount.box.ranges.items():
             wires_of(state, *series).disarm(subject, below=low, above=high)
         subaccount.box = None
-
-
-def depth(state: State, subaccount: Subaccount) -> Amount:
-    """How far prices have left a subaccount's box, in parts of 1e12 of its sides: who is reached deepest is judged first."""
-    if subaccount.box is None:
-        return 0
-    deepest = 0
-    for series, (low, high) in subaccount.box.ranges.items():
-        price = wires_of(state, *series).price
-        beyond = (
-            div_floor((low - price) * FRACTION_ONE, low)
-            if price < low
-            else div_floor((price - high) * FRACTION_ONE, high)
-        )
-        deepest = max(deepest, beyond)
-    return deepest

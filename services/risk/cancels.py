@@ -150,7 +150,7 @@ def fire(state: State, timer: Timer) -> list[Message]:
     if timer.kind == TimerKind.LEASE:
         return end_leases(state, timer.subject)
     if timer.kind == TimerKind.BOX:
-        state.touched[timer.subject] = None
+        state.touched.setdefault(timer.subject, 0)
         return []
     subaccount = state.subaccount(timer.subject)
     subaccount.cancel_timers.pop()

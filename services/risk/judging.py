@@ -3,7 +3,7 @@
 Nobody else can be due: a subaccount that nothing has touched is inside its box. A full scan of everybody is the oracle of the tests.
 """
 
-from services.core.fixed import AssetId, MarketId, Price, SubaccountId
+from services.core.fixed import FRACTION_ONE, AssetId, MarketId, Price, div_floor
 from services.core.messages import Message
 from services.risk import box, liquidation
 from services.risk.health import Health, health, is_due
@@ -41,19 +41,22 @@ def move(state: State, series: Series, price: Price) -> list[Subject]:
     if wires is None or wires.price == price:
         return []
     triggers: list[Subject] = []
-    for subject, _threshold in wires.move(price):
+    for subject, threshold in wires.move(price):
         if subject[1]:
             triggers.append(subject)
         else:
-            state.touched[subject[0]] = None
+            depth = 1 + div_floor(abs(price - threshold) * FRACTION_ONE, threshold)
+            state.touched[subject[0]] = max(depth, state.touched.get(subject[0], 0))
     return triggers
 
 
 def line_up(state: State) -> None:
-    """Begin a round: everybody touched is to be judged, who is reached deepest first."""
-    depths = [(-box.depth(state, state.subaccounts[one]), one) for one in state.touched]
-    depths.sort()
-    state.queue = [subaccount for _depth, subaccount in depths]
+    """Begin a round: everybody touched is to be judged, first those whose wires were passed, the furthest before the others."""
+    reached = sorted((-depth, subaccount) for subaccount, depth in state.touched.items() if depth)
+    order = [subaccount for _depth, subaccount in reached]
+    order += [subaccount for subaccount, depth in state.touched.items() if not depth]
+    order.reverse()
+    state.queue = order
 
 
 def has_work(state: State) -> bool:
@@ -63,7 +66,8 @@ def has_work(state: State) -> bool:
 
 def work(state: State) -> list[Message]:
     """Judge the next queued subaccounts, exactly, at the marks of now; those that are due begin with the deepest."""
-    taken, state.queue = state.queue[:SLICE], state.queue[SLICE:]
+    taken = state.queue[-SLICE:]
+    del state.queue[-SLICE:]
     judged = [(subaccount, health(state, subaccount)) for subaccount in map(state.subaccounts.__getitem__, taken)]
     judged.sort(key=lambda pair: (pair[1].equity - pair[1].maintenance, pair[0].id))
     events: list[Message] = []
@@ -87,8 +91,3 @@ def judge(state: State, subaccount: Subaccount, now: Health) -> list[Message]:
     if box.fit(state, subaccount, now, slack):
         state.touched.pop(subaccount.id, None)
     return []
-
-
-def touch(state: State, subaccount: SubaccountId) -> None:
-    """Have a subaccount judged at the next mark."""
-    state.touched[subaccount] = None

@@ -37,7 +37,7 @@ def begin(state: State, subaccount: Subaccount, now: Health) -> list[Message]:
     """Cancel every order; the first step follows when matching has acknowledged."""
     run = subaccount.liquidation = Liquidation(subaccount.group)
     run.cancelling = {market: None for market, exposure in subaccount.exposures.items() if exposure.orders}
-    state.touched[subaccount.id] = None
+    state.touched.setdefault(subaccount.id, 0)
     events: list[Message] = [LiquidationStarted(subaccount.id, now.equity, now.maintenance)]
     for market in run.cancelling:
         events += cancel_all(subaccount, Reason.CANCELLED_BY_LIQUIDATION, market)

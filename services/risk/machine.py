@@ -115,7 +115,7 @@ def apply(state: State, record: Record) -> list[Message]:
     if kind in ABOUT_SUBACCOUNTS:
         subaccount: SubaccountId = message.subaccount  # type: ignore[attr-defined]
         if subaccount in state.subaccounts:
-            state.touched[subaccount] = None
+            state.touched.setdefault(subaccount, 0)
     return events
 
 
@@ -181,7 +181,7 @@ def process_change(state: State, changed: m.MarketChanged) -> list[Message]:
         subaccount = state.subaccounts[holder]
         for order in subaccount.exposures[market.id].orders.values():
             change_order(subaccount, market, order, order.remaining)
-        state.touched[holder] = None
+        state.touched.setdefault(holder, 0)
     return events
 
 

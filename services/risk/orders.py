@@ -91,7 +91,7 @@ def admit_order(state: State, place: PlaceOrder, origin: Origin) -> OrderAdmitte
         return refusal
     subaccount.refs = order.ref
     add_order(state, subaccount, market, order)
-    state.touched[subaccount.id] = None
+    state.touched.setdefault(subaccount.id, 0)
     return admit(subaccount, market, order, place, adds_risk=adds_risk)
 
 

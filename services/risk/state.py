@@ -224,7 +224,8 @@ class Steps:
 class State(MachineState):
     """The partition. `house` is book -> owner -> market -> asset -> amount; `collateral` are prices of assets.
 
-    `touched` are the subaccounts that a move has reached or an event has changed, to be judged at the marks of now; `queue` is their order.
+    `touched` are the subaccounts to be judged at the marks of now: how far a price has passed their wires, 1e-12, or 0 for those that an
+    event has changed; `queue` is their order, the next one last.
     `holders` are those with an exposure in a market, `sweeps` those of them that a step of the market still has to reach.
     """
 
@@ -237,7 +238,7 @@ class State(MachineState):
     market_states: dict[MarketId, int] = field(default_factory=dict)
     fee_tiers: dict[int, tuple[Fraction, Fraction]] = field(default_factory=dict)
     queue: list[SubaccountId] = field(default_factory=list)
-    touched: dict[SubaccountId, None] = field(default_factory=dict)
+    touched: dict[SubaccountId, int] = field(default_factory=dict)
     wires: dict[Series, Wires] = field(default_factory=dict)
     collateral: dict[AssetId, Mark] = field(default_factory=dict)
     steps: dict[MarketId, Steps] = field(default_factory=dict)
@@ -261,7 +262,7 @@ def post(state: State, kind: str, reference: int, legs: Sequence[Leg], *, touche
             idle = state.subaccount(owner).idle
             idle[asset] = idle.get(asset, 0) + amount
             if touches:
-                state.touched[owner] = None
+                state.touched.setdefault(owner, 0)
         elif book == Book.POSITION:
             exposure = exposure_of(state, state.subaccount(owner), market)
             if asset < 0:

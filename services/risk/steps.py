@@ -68,7 +68,7 @@ def steps_of(state: State, market: MarketId) -> Steps:
 
 def begin(state: State, market: MarketId) -> list[Message]:
     """Have every position of a market brought up to its last step; the first of them at once."""
-    state.sweeps[market] = sorted(state.holders.get(market, {}), reverse=True)
+    state.sweeps[market] = list(state.holders.get(market, {}))
     return work_on(state, market)
 
 
@@ -139,11 +139,11 @@ def spend(state: State, subaccount: Subaccount, asset: int, payment: Amount) -> 
     """Take a payment from what the box of a subaccount has left; when that is used up, it is judged at the next mark."""
     box = subaccount.box
     if box is None:
-        state.touched[subaccount.id] = None
+        state.touched.setdefault(subaccount.id, 0)
         return
     box.slack -= worth_of(state, asset, max(0, payment)) + 1
     if box.slack <= 0:
-        state.touched[subaccount.id] = None
+        state.touched.setdefault(subaccount.id, 0)
 
 
 def settle_position(
