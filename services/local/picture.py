@@ -16,8 +16,12 @@ from vigil.v1 import feeds_pb2
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARKS_SHOWN = 24
 REAL_TIME = "real time"
-COLUMNS = ("market", "mark", "index", "funding", "spread, bp", "volume", "open interest", "course")
+COLUMNS = ("market", "mark", "index", "funding, end", "spread, bp", "volume", "open interest", "course")
 THOUSAND = 1_000
+CHEAP = 2
+"""Below it prices are told in FIGURES."""
+FIGURES = 4
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
 SUFFIXES = ("", "k", "M", "G")
 
 
@@ -58,15 +62,31 @@ def amount_text(amount: Decimal) -> str:
 
 
 def price_text(price: Decimal) -> str:
-    """Price to the cent; dear ones to a tenth."""
+    """Price to the cent; dear ones to a tenth, cheap ones to four figures."""
+    if 0 < price < CHEAP:
+        return f"{price:.{FIGURES - 1 - price.adjusted()}f}"
     return f"{price:,.1f}" if price >= THOUSAND else f"{price:.2f}"
+
+
+def size_text(size: Decimal) -> str:
+    """Size to four digits after the point; many contracts or coins short."""
+    return amount_text(size) if size >= THOUSAND else f"{size:.4f}"
+
+
+def left_text(left_ms: int) -> str:
+    """Time that is left, in two units."""
+    seconds = max(0, left_ms) // 1_000
+    days, hours, minutes = seconds // DAY, seconds % DAY // HOUR, seconds % HOUR // MINUTE
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds % MINUTE:02} s"
 
 
 def line_of(seen: Seen) -> str:
     """Everything that matters in one line."""
     when = datetime.fromtimestamp(seen.time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    marks = "  ".join(f"{one.symbol} {one.mark.mark_price}" for one in seen.markets.values() if one.mark)
-    interest = " ".join(f"{one.open_interest}" for one in seen.markets.values() if not one.is_spot) or "-"
+    marks = "  ".join(f"{one.symbol} {one.mark.mark_price}" for one in seen.shown if one.mark)
+    interest = " ".join(f"{one.open_interest}" for one in seen.shown if not one.is_spot) or "-"
     fund = " ".join(f"{amount:.0f}" for _, amount in seen.funds) or "-"
     trial = f"balanced at {seen.entries}" if seen.balanced else "NOT BALANCED"
     return (
@@ -80,7 +100,7 @@ def picture(seen: Seen, speed: int | None, footer: str) -> Group:
     return Group(
         headline(seen, speed),
         markets_panel(seen),
-        Columns([book_panel(seen), trades_panel(seen), venue_panel(seen)], expand=True),
+        Columns([book_panel(seen), trades_panel(seen), collateral_panel(seen), venue_panel(seen)], expand=True),
         Panel(Text("\n".join(seen.last_liquidations) or "none yet"), title=f"liquidations ({seen.liquidations})"),
         Text(footer, style="dim"),
         Text("Ctrl-C ends it cleanly; the same command goes on where it stopped", style="dim"),
@@ -109,19 +129,21 @@ def markets_panel(seen: Seen) -> Panel:
     table = Table(box=None, expand=True)
     for number, name in enumerate(COLUMNS):
         table.add_column(name, justify="left" if number in (0, len(COLUMNS) - 1) else "right", no_wrap=True)
-    for market in seen.markets.values():
-        table.add_row(*market_row(market))
-    return Panel(table, title="markets")
+    for market in seen.shown:
+        table.add_row(*market_row(market, seen.time_ms))
+    shown, listed = len(seen.shown), len(seen.markets)
+    return Panel(table, title="markets" if shown == listed else f"markets ({shown} of {listed})")
 
 
-def market_row(market: MarketSeen) -> list[str | Text]:
-    """Figures of one market, in the order of COLUMNS; a spot market has no funding and no open interest."""
+def market_row(market: MarketSeen, now_ms: int) -> list[str | Text]:
+    """Figures of one market, in the order of COLUMNS; a future has an end instead of funding, a spot market no open interest either."""
     mark, spread = market.mark, market.spread
+    funding = f"{mark.funding_rate * 100:.4f} %" if mark and not market.is_spot else ""
     return [
         Text(market.symbol, "bold cyan"),
         price_text(mark.mark_price) if mark else "-",
         price_text(mark.index_price) if mark else "-",
-        f"{mark.funding_rate * 100:.4f} %" if mark and not market.is_spot else "",
+        f"in {left_text(market.expires_ms - now_ms)}" if market.expires_ms else funding,
         "-" if spread is None else f"{spread:.1f}",
         amount_text(market.volume),
         "" if market.is_spot else amount_text(market.open_interest),
@@ -134,10 +156,10 @@ def book_panel(seen: Seen) -> Panel:
     table = Table(box=None, show_header=False)
     if seen.book is not None:
         for price, size in reversed(seen.book.asks):
-            table.add_row(Text(price_text(price), "red"), f"{size:.4f}")
+            table.add_row(Text(price_text(price), "red"), size_text(size))
         table.add_row("-", "-")
         for price, size in seen.book.bids:
-            table.add_row(Text(price_text(price), "green"), f"{size:.4f}")
+            table.add_row(Text(price_text(price), "green"), size_text(size))
     return Panel(table, title="book" if seen.book is None else seen.book.symbol)
 
 
@@ -147,9 +169,18 @@ def trades_panel(seen: Seen) -> Panel:
     for trade in seen.last_trades:
         style = "green" if trade.taker_side == "buy" else "red"
         flag = "liquidation" if trade.is_liquidation else ""
-        size = f"{trade.size:.4f}"
-        table.add_row(clock_text(trade.at_ms), trade.symbol, Text(price_text(trade.price), style), size, flag)
+        price = Text(price_text(trade.price), style)
+        table.add_row(clock_text(trade.at_ms), trade.symbol, price, size_text(trade.size), flag)
     return Panel(table, title=f"trades ({seen.trades})")
+
+
+def collateral_panel(seen: Seen) -> Panel:
+    """What assets are worth as margin: price after its haircut, and weight for opening."""
+    table = Table(box=None, show_header=False)
+    for one in seen.collateral:
+        price = "-" if one.price is None else price_text(one.price)
+        table.add_row(Text(one.asset, "bold cyan"), price, f"x {one.initial_weight.normalize():f}")
+    return Panel(table, title="collateral")
 
 
 def venue_panel(seen: Seen) -> Panel:

@@ -5,17 +5,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from services.client.listed import Listed
-from services.client.views import BookView, MarkView, Trade
+from services.client.views import BookView, CollateralView, MarkView, Trade
 from services.core.markets import ContractKind
 
 TRADES_SHOWN = 10
 LIQUIDATIONS_SHOWN = 8
 MARKS_SHOWN = 100
+MARKETS_SHOWN = 12
+MARKETS_FIRST = 6
+"""So many of the listing's first are shown in any case, then the future that ends next, then those that trade most."""
 
 
 @dataclass
 class MarketSeen:
-    """One market; volume and trades since the window began to listen."""
+    """One market; volume and trades since the window began to listen. `face` of an inverse contract, `expires_ms` of a future, or 0."""
 
     symbol: str
     is_spot: bool = False
@@ -26,6 +29,8 @@ class MarketSeen:
     volume: Decimal = Decimal(0)
     trades: int = 0
     marks: deque[Decimal] = field(default_factory=lambda: deque(maxlen=MARKS_SHOWN))
+    face: Decimal = Decimal(0)
+    expires_ms: int = 0
 
     def see_mark(self, mark: MarkView) -> None:
         """Note a mark."""
@@ -40,7 +45,7 @@ class MarketSeen:
     def see_trade(self, trade: Trade) -> None:
         """Count a trade."""
         self.trades += 1
-        self.volume += trade.size * trade.price
+        self.volume += trade.size * (self.face or trade.price)
 
     @property
     def spread(self) -> Decimal | None:
@@ -58,6 +63,7 @@ class Seen:
     markets: dict[str, MarketSeen] = field(default_factory=dict)
     book: BookView | None = None
     funds: list[tuple[str, Decimal]] = field(default_factory=list)
+    collateral: tuple[CollateralView, ...] = ()
     entries: int = 0
     balanced: bool = True
     applied: float = 0
@@ -73,7 +79,19 @@ class Seen:
         """Take up markets that are new, in the order of the listing."""
         for symbol, market in listed.by_symbol.items():
             if symbol not in self.markets:
-                self.markets[symbol] = MarketSeen(symbol, market.kind == ContractKind.SPOT)
+                seen = MarketSeen(symbol, market.kind == ContractKind.SPOT, expires_ms=market.expires_ms)
+                seen.face = listed.price(market.id, market.face)
+                self.markets[symbol] = seen
+
+    @property
+    def shown(self) -> list[MarketSeen]:
+        """Markets that there is room for, in the order of the listing; none that has ended."""
+        alive = [one for one in self.markets.values() if not 0 < one.expires_ms <= self.time_ms]
+        futures = sorted((one for one in alive if one.expires_ms), key=lambda one: one.expires_ms)
+        busy = sorted(alive, key=lambda one: -one.volume)
+        chosen = dict.fromkeys(one.symbol for one in (*alive[:MARKETS_FIRST], *futures[:1], *busy))
+        symbols = list(chosen)[:MARKETS_SHOWN]
+        return [one for one in alive if one.symbol in symbols]
 
     @property
     def first(self) -> MarketSeen | None:

@@ -85,12 +85,14 @@ class Window:
             self.seen.speed += (rates[1] - self.seen.speed) * weight
 
     async def read_markets(self) -> None:
-        """Marks, best prices and open interest of every market, and the first one's book; raises ClientError or AioRpcError."""
+        """Marks of all markets, best prices and open interest of those shown, the first one's book; raises ClientError or AioRpcError."""
+        marks = await self.vigil.marks()
         self.seen.begin(await self.vigil.listed())
-        for mark in await self.vigil.marks():
+        for mark in marks:
             if mark.symbol in self.seen.markets:
                 self.seen.markets[mark.symbol].see_mark(mark)
-        for number, market in enumerate(self.seen.markets.values()):
+        self.seen.collateral = await self.vigil.collateral()
+        for number, market in enumerate(self.seen.shown):
             book = await self.vigil.book(market.symbol, DEPTH_SHOWN if number == 0 else 1)
             market.see_book(book)
             self.seen.book = book if number == 0 else self.seen.book
@@ -108,20 +110,25 @@ class Window:
         """Funds and trial balance; raises AioRpcError or ClientError."""
         listed = await self.vigil.listed()
         funds = await self.fund.GetFunds(queries_pb2.FundsQuery(), timeout=2)
-        self.seen.funds = [(one.group, listed.amount(one.asset, one.balance)) for one in funds.funds]
+        self.seen.funds = [
+            (f"{one.group} {listed.assets[one.asset].symbol}", listed.amount(one.asset, one.balance))
+            for one in funds.funds
+        ]
         trial = await self.ledger.GetTrialBalance(ledger_pb2.TrialBalanceQuery(), timeout=2)
         self.seen.entries, self.seen.balanced = trial.entry, trial.balanced
 
     async def listen(self) -> None:
-        """Follow trades and liquidations for ever; a stream that ends is begun again."""
-        while not self.seen.markets:
-            with contextlib.suppress(ClientError):
-                self.seen.begin(await self.vigil.listed())
-            await asyncio.sleep(RETRY_SECONDS)
+        """Follow liquidations, and the trades of every market as it is listed, for ever; a stream that ends is begun again."""
+        followed: set[str] = set()
         async with asyncio.TaskGroup() as group:
-            for symbol in self.seen.markets:
-                group.create_task(self.follow(partial(self.trades, symbol)))
             group.create_task(self.follow(self.liquidations))
+            while True:
+                with contextlib.suppress(ClientError):
+                    self.seen.begin(await self.vigil.listed())
+                for symbol in self.seen.markets.keys() - followed:
+                    followed.add(symbol)
+                    group.create_task(self.follow(partial(self.trades, symbol)))
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def follow(self, listening: Callable[[], Any]) -> None:
         """Begin a stream again and again."""

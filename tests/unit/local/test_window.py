@@ -8,15 +8,21 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, Metric
 from rich.console import Console
 
-from services.client.views import BookView, MarkView, Trade
-from services.local.picture import amount_text, line_of, picture, sparkline, told
-from services.local.seen import MarketSeen, Seen
+from services.client.views import BookView, CollateralView, MarkView, Trade
+from services.local.picture import amount_text, left_text, line_of, picture, price_text, sparkline, told
+from services.local.seen import MARKETS_FIRST, MARKETS_SHOWN, MarketSeen, Seen
 from services.local.window import Sources, Window, save_picture, totals_of
 from vigil.v1 import feeds_pb2
 
 PERPETUAL = "BTC_USDC_PERP"
 SPOT = "SOL_USDC"
+FUTURE = "BTC_USD_20200313"
 AT_MS = 1_584_009_710_000
+
+
+def worth(asset: str, price: str | None, weight: str) -> CollateralView:
+    nothing, known = Decimal(0), None if price is None else Decimal(price)
+    return CollateralView(asset, known, 0, Decimal(weight), Decimal(1), nothing, nothing, nothing, nothing, None, None)
 
 
 def seen() -> Seen:
@@ -28,11 +34,14 @@ def seen() -> Seen:
     for _ in range(100):
         perpetual.see_trade(trade)
     spot.see_mark(MarkView(SPOT, Decimal("20.4500"), Decimal("20.4300"), Decimal(0), 0))
+    future = MarketSeen(FUTURE, face=Decimal(100), expires_ms=AT_MS + 45 * 3_600_000)
+    future.see_trade(Trade(FUTURE, 1, AT_MS, Decimal(6_000), Decimal(7), "buy", is_liquidation=False))
     return Seen(
         time_ms=AT_MS,
-        markets={PERPETUAL: perpetual, SPOT: spot},
+        markets={PERPETUAL: perpetual, SPOT: spot, FUTURE: future},
         book=book,
-        funds=[("main", Decimal("251393.17"))],
+        funds=[("main USDC", Decimal("251393.17"))],
+        collateral=(worth("PEPE", "0.0000085123", "0.5"), worth("BTC", "6055.8", "0.95"), worth("TBILL", None, "0.98")),
         entries=2_638,
         records_per_s=4_321,
         last_trades=deque([trade]),
@@ -59,8 +68,15 @@ FIGURES = {
     "what a trade was": "liquidation",
     "spot market": "20.45",
     "fund": "251,393.17",
+    "fund's asset": "main USDC",
+    "cheap collateral": "0.000008512",
+    "weight": "x 0.95",
+    "collateral without a price": "TBILL",
+    "time until a future ends": "in 1 d 21 h",
+    "dated future": FUTURE,
     "entries": "2,638",
-    "trades": "trades (100)",
+    "trades": "trades (101)",
+    "volume of an inverse market": "700.00",
     "load": "4,321 records/s",
     "where": "127.0.0.1:50051",
     "books": "OK",
@@ -99,7 +115,7 @@ def test_it_shows_an_empty_venue_and_books_that_do_not_balance() -> None:
 
 
 def test_the_plain_line() -> None:
-    assert "BTC_USDC_PERP 6055.8  SOL_USDC 20.4500  OI 125.2567  trades 100" in line_of(seen())
+    assert "BTC_USDC_PERP 6055.8  SOL_USDC 20.4500  OI 125.2567 0  trades 101" in line_of(seen())
     assert line_of(Seen()).startswith("1970-01-01 00:00:00  no mark yet")
 
 
@@ -109,6 +125,40 @@ AMOUNTS = [("0.5", "0.50"), ("-999", "-999.00"), ("1500", "1.5k"), ("2340000", "
 @pytest.mark.parametrize(("amount", "text"), AMOUNTS)
 def test_amounts_are_short(amount: str, text: str) -> None:
     assert amount_text(Decimal(amount)) == text
+
+
+PRICES = [
+    ("8000.12", "8,000.1"),
+    ("20.435", "20.44"),
+    ("1", "1.000"),
+    ("0.99991", "0.9999"),
+    ("0.0000085123", "0.000008512"),
+]
+
+
+@pytest.mark.parametrize(("price", "text"), PRICES)
+def test_prices_of_any_coin_can_be_read(price: str, text: str) -> None:
+    assert price_text(Decimal(price)) == text
+
+
+LEFT = [(-5, "0 min 00 s"), (65_000, "1 min 05 s"), (7_500_000, "2 h 05 min"), (180_000_000, "2 d 2 h")]
+
+
+@pytest.mark.parametrize(("left_ms", "text"), LEFT)
+def test_time_that_is_left(left_ms: int, text: str) -> None:
+    assert left_text(left_ms) == text
+
+
+def test_of_many_markets_the_first_the_next_to_end_and_the_busiest_are_shown() -> None:
+    many = Seen(time_ms=AT_MS, markets={f"M{number}": MarketSeen(f"M{number}") for number in range(30)})
+    for number, left_ms in ((20, 9_000), (21, 5_000), (22, 0)):
+        many.markets[f"M{number}"].expires_ms = AT_MS + left_ms
+    for number in range(22, 30):
+        many.markets[f"M{number}"].volume = Decimal(number)
+    shown = [market.symbol for market in many.shown]
+    assert len(shown) == MARKETS_SHOWN
+    assert shown[:MARKETS_FIRST] == [f"M{number}" for number in range(MARKETS_FIRST)]
+    assert shown[MARKETS_FIRST:] == ["M21", "M25", "M26", "M27", "M28", "M29"]
 
 
 def test_liquidations_are_told_in_a_line() -> None:
