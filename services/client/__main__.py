@@ -10,7 +10,10 @@ from services.client.cli.admin import admin_app
 from services.client.cli.feed import feed_app
 from services.client.cli.keys import keys_app
 from services.client.cli.look import look_app
-from services.client.cli.trading import order_app, trading_app
+from services.client.cli.margin import margin_app
+from services.client.cli.order import batch_app, order_app
+from services.client.cli.trading import trading_app
+from services.client.cli.waiting import waiting_app
 from services.client.cli.watch import watch_app
 
 GROUP = "vigil.commands"
@@ -18,7 +21,10 @@ GROUP = "vigil.commands"
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Trade at a Vigil venue.", rich_markup_mode=None)
 app.add_typer(keys_app, name="keys")
 app.add_typer(order_app, name="order")
+app.add_typer(batch_app)
+app.add_typer(waiting_app)
 app.add_typer(trading_app)
+app.add_typer(margin_app)
 app.add_typer(look_app)
 app.add_typer(watch_app, name="watch")
 app.add_typer(feed_app)

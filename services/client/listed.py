@@ -49,6 +49,12 @@ class Listed:
         """Whether all of these are listed here; else the listings are older than what names them."""
         return all(one in self.markets for one in markets) and all(one in self.assets for one in assets)
 
+    @property
+    def unit_of_account(self) -> str:
+        """Symbol of the asset in which equity and margins are counted, "" when none is listed."""
+        units = (one for one in self.assets.values() if one.collateral.initial_weight and not one.collateral.index)
+        return next((one.symbol for one in units), "")
+
     def amount(self, asset: AssetId, units: int) -> Decimal:
         """Amount of an asset."""
         return exact(units, self.assets[asset].decimals)

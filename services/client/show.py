@@ -15,6 +15,7 @@ from services.client.submission import Outcome, Result
 from services.client.views import (
     AccountView,
     BookView,
+    CollateralView,
     KeyView,
     MarketInfo,
     MarkView,
@@ -22,11 +23,12 @@ from services.client.views import (
     Position,
     TickerView,
     Trade,
+    Trigger,
 )
 from services.core.fixed import MarketId
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-IDS = ("account", "key_id", "order_id", "trade_id")
+IDS = ("account", "key_id", "order_id", "trade_id", "trigger_id")
 LEFT = ("", "asset", "symbol", "side", "kind", "state", "settles in", "flags", "scopes", "expires")
 
 
@@ -75,15 +77,17 @@ def content_of(view: Any) -> Any:  # noqa: ANN401 - a view, or what it consists 
 
 
 def table(title: str, *columns: str) -> Table:
-    """Empty table, numbers to the right."""
+    """Empty table, numbers to the right; symbols are never cut while there is anything else to fold."""
     built = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        built.add_column(column, justify="left" if column in LEFT else "right")
+        built.add_column(
+            column, justify="left" if column in LEFT else "right", no_wrap=column == "symbol", overflow="fold"
+        )
     return built
 
 
 def account_tables(view: AccountView) -> Group:
-    """Balances, positions, orders, margin; what is empty is left out."""
+    """Balances, positions, orders, what waits, margin; what is empty is left out."""
     balances = table("balances", "", "asset", "idle", "hold", "unsettled")
     for one in view.balances:
         balances.add_row(str(one.subaccount), one.asset, number(one.idle), number(one.hold), number(one.unsettled))
@@ -91,7 +95,8 @@ def account_tables(view: AccountView) -> Group:
     for margin in view.margins:
         amounts = (number(margin.equity), number(margin.initial_margin), number(margin.maintenance_margin))
         margins.add_row(str(margin.subaccount), margin.asset, *amounts)
-    tables = (balances, positions_table(view.positions), orders_table(view.orders), margins)
+    waiting = triggers_table(view.triggers, view.at_ms)
+    tables = (balances, positions_table(view.positions), orders_table(view.orders), waiting, margins)
     return Group(Text(f"account {view.account}"), *(built for built in tables if built.row_count))
 
 
@@ -120,6 +125,7 @@ def orders_table(orders: tuple[Order, ...]) -> Table:
     for order in orders:
         flags = ["reduce-only"] * order.reduce_only + [order.kind] * (order.kind != "client")
         flags += [f"until {clock(order.expires_ms)}"] if order.expires_ms else []
+        flags += [f"group {order.group}"] if order.group else []
         names = (order.symbol, str(order.order_id), str(order.client_id or ""), order.side)
         cells = (number(order.price), number(order.size), number(order.remaining), ", ".join(flags))
         built.add_row(str(order.subaccount), *names, *cells)
@@ -137,15 +143,63 @@ def book_table(view: BookView, depth: int) -> Table:
     return built
 
 
-def markets_table(markets: list[MarketInfo], marks: dict[str, MarkView]) -> Table:
-    """Markets with their state, marks and fees."""
-    built = table("markets", "symbol", "kind", "state", "mark", "funding", "tick", "lot", "margin", "maker", "taker")
+def markets_table(markets: list[MarketInfo], marks: dict[str, MarkView], now_ms: int, *, wide: bool) -> Table:
+    """Markets with their state, marks and time left; `wide` adds grids and fees."""
+    more = ("tick", "lot", "margin", "maker", "taker") if wide else ()
+    built = table("markets", "symbol", "kind", "state", "mark", "funding", "ends in", *more)
     for one in markets:
         mark = marks.get(one.symbol)
-        quoted = (number(mark.mark_price), percent(mark.funding_rate)) if mark else ("", "")
+        pays = "perpetual" in one.kind and mark is not None
+        quoted = (number(mark.mark_price) if mark else "", percent(mark.funding_rate) if mark and pays else "")
         steps = (number(one.tick_size), number(one.lot_size))
         fees = (percent(one.initial_margin_fraction), percent(one.maker_fee), percent(one.taker_fee))
-        built.add_row(one.symbol, one.kind, one.state, *quoted, *steps, *fees)
+        ends = time_left(one.expires_ms - now_ms) if one.expires_ms else ""
+        built.add_row(one.symbol, one.kind, one.state, *quoted, ends, *((*steps, *fees) if wide else ()))
+    return built
+
+
+def time_left(left_ms: int) -> str:
+    """Time until something, by its two largest units."""
+    seconds = max(0, left_ms) // 1_000
+    counted = [("d", seconds // 86_400), ("h", seconds // 3_600 % 24), ("m", seconds // 60 % 60), ("s", seconds % 60)]
+    begin = next((place for place, (_, count) in enumerate(counted) if count), len(counted))
+    return " ".join(f"{count}{unit}" for unit, count in counted[begin : begin + 2]) or "over"
+
+
+def triggers_table(triggers: tuple[Trigger, ...], now_ms: int) -> Table:
+    """What waits."""
+    built = table("waiting", "id", "symbol", "side", "kind", "size", "at", "limit", "flags")
+    for one in triggers:
+        size = "all" if one.size is None else number(one.size)
+        limit = "" if one.kind == "twap" else "market" if one.price is None else number(one.price)
+        watched = "" if one.kind == "twap" else number(one.trigger_price)
+        flags = ", ".join(trigger_flags(one, now_ms))
+        built.add_row(str(one.trigger_id), one.symbol, one.side, one.kind, size, watched, limit, flags)
+    return built
+
+
+def trigger_flags(one: Trigger, now_ms: int) -> list[str]:
+    """What else there is to say of what waits."""
+    flags = [f"by {one.trigger_by}"] * (one.trigger_by not in ("", "mark"))
+    flags += [f"trails {percent(one.trail)}"] * (one.kind == "trailing")
+    if one.kind == "twap":
+        flags += [f"{number(one.remaining)} left", f"next in {time_left(one.next_ms - now_ms)}"]
+        flags += [f"ends in {time_left(one.ends_ms - now_ms)}"] if one.ends_ms else []
+    flags += ["reduce-only"] * one.reduce_only + [f"group {one.group}"] * bool(one.group)
+    return [*flags, f"client id {one.client_id}"] if one.client_id else flags
+
+
+def collateral_table(terms: tuple[CollateralView, ...], unit: str) -> Table:
+    """What assets are worth as margin."""
+    built = table(
+        f"collateral, prices in {unit}", "asset", "price", "maintenance", "initial", "falls with size", "at most"
+    )
+    for one in terms:
+        price = "no price yet" if one.price is None else number(one.price)
+        weights = (percent(one.maintenance_weight), percent(one.initial_weight))
+        falls = "yes" if one.weight_base and one.weight_penalty else ""
+        at_most = "" if one.account_max is None else number(one.account_max)
+        built.add_row(one.asset, price, *weights, falls, at_most)
     return built
 
 

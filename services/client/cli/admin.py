@@ -1,11 +1,13 @@
 """Commands of the venue's operators, to their own port: signed by one admin, or by two where money is touched."""
 
+import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.json_format import MessageToJson, Parse, ParseDict, ParseError
 from google.protobuf.message import Message
 
 from services.client.admin import Admin
@@ -139,11 +141,19 @@ def list_market(context: typer.Context, file: Definition) -> None:
     at_desk(lambda desk: desk.do(f"list {market.symbol}", list_market=pb.ListMarket(market=market)), context)
 
 
+@admin_app.command("list-calendar")
+def list_calendar(context: typer.Context, file: Definition) -> None:
+    """List futures by a calendar from now on; the same again changes nothing."""
+    calendar = parsed(file, common_pb2.Calendar())
+    asked = pb.ListCalendar(calendar=calendar)
+    at_desk(lambda desk: desk.do(f"calendar of {calendar.market.symbol}", list_calendar=asked), context)
+
+
 @admin_app.command("change")
 def change(
     context: typer.Context,
     symbol: str,
-    fields: Annotated[list[str], typer.Argument(help="FIELD=INTEGER, as `vigil admin show` names them.")],
+    fields: Annotated[list[str], typer.Argument(help="FIELD=VALUE, both as `vigil admin show` writes them.")],
     after: Within = "1h",
 ) -> None:
     """Change parameters of a market from a time on."""
@@ -212,6 +222,29 @@ def tier(context: typer.Context, account: Annotated[int, typer.Argument(min=0)],
     at_desk(lambda desk: desk.do(f"tier of {account}", set_account_tier=asked), context)
 
 
+@admin_app.command("limits")
+def limits(
+    context: typer.Context,
+    tiers: Annotated[
+        list[str], typer.Argument(help="TIER:SHARE:ORDERS, part of position_max, open orders or 0: 1:0.25:50.")
+    ],
+) -> None:
+    """Set what tiers of accounts may hold and have open; needs two signatures. It closes nothing."""
+    asked = pb.SetLimitTiers(tiers=[limit_of(text) for text in tiers])
+    at_desk(lambda desk: desk.do("limits of tiers", set_limit_tiers=asked), context)
+
+
+@admin_app.command("owner")
+def owner(
+    context: typer.Context,
+    account: Annotated[int, typer.Argument(min=0)],
+    number: Annotated[int, typer.Argument(min=0, max=2**62 - 1, help="Any number; 0: the account alone.")],
+) -> None:
+    """Name the owner of an account, whose positions are bounded together; needs two signatures."""
+    asked = pb.SetOwner(account=account, owner=number)
+    at_desk(lambda desk: desk.do(f"owner of {account}", set_owner=asked), context)
+
+
 @admin_app.command("fund")
 def fund(context: typer.Context, group: str, amount: str, asset: str = "USDC") -> None:
     """Move the venue's own money into an insurance fund; needs two signatures."""
@@ -233,10 +266,23 @@ def assign(market: common_pb2.Market, assignment: str) -> None:
     field = market.DESCRIPTOR.fields_by_name.get(name)
     if field is None or not text:
         raise typer.BadParameter(f"{assignment!r}: write FIELD=VALUE; see `vigil admin show` for the fields")
+    is_word = not field.is_repeated and (field.type == field.TYPE_STRING or field.enum_type is not None)
+    market.ClearField(name)  # type: ignore[arg-type]
     try:
-        setattr(market, name, text if field.type == field.TYPE_STRING else int(text))
-    except ValueError:
-        raise typer.BadParameter(f"{name} takes an integer, not {text!r}") from None
+        ParseDict({name: text if is_word else json.loads(text)}, market)
+    except (ParseError, json.JSONDecodeError):
+        raise typer.BadParameter(f"{name} takes {wanted(field)}, not {text!r}") from None
+
+
+def wanted(field: FieldDescriptor) -> str:
+    """What a field of a market takes, in words."""
+    if field.message_type is not None:
+        return "a JSON list as `vigil admin show` prints it"
+    if field.enum_type is not None:
+        return f"one of {', '.join(field.enum_type.values_by_name)}"
+    if field.is_repeated:
+        return "a JSON list of integers, such as [70000000000, 130000000000]"
+    return "true or false" if field.type == field.TYPE_BOOL else "an integer"
 
 
 def tier_of(text: str) -> feeds_pb2.FeeTier:
@@ -246,6 +292,15 @@ def tier_of(text: str) -> feeds_pb2.FeeTier:
         return feeds_pb2.FeeTier(tier=int(number), maker_share=share_of(maker), taker_share=share_of(taker))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no tier: write TIER:MAKER:TAKER, such as 1:0.5:0.8") from None
+
+
+def limit_of(text: str) -> feeds_pb2.LimitTier:
+    """Limits of TIER:SHARE:ORDERS; BadParameter otherwise."""
+    try:
+        number, share, orders = text.split(":")
+        return feeds_pb2.LimitTier(tier=int(number), position_share=share_of(share), orders_max=int(orders))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no limit: write TIER:SHARE:ORDERS, such as 1:0.25:50") from None
 
 
 def share_of(text: str) -> int:

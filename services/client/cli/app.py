@@ -47,7 +47,7 @@ AccountId = Annotated[
 ]
 SubaccountNumber = Annotated[int, typer.Option("--subaccount", min=0, max=255, help="Subaccount.")]
 Seconds = Annotated[str, typer.Option(help="Such as 30s, 5m, 2h, 1d.")]
-UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class Terminal:
@@ -213,8 +213,9 @@ def key_of(path: Path) -> SigningKey:
 
 
 def duration_ms(text: str) -> int:
-    """Milliseconds of 30s, 5m, 2h or 1d; BadParameter otherwise."""
-    number, unit = text[:-1], text[-1:]
+    """Milliseconds of 500ms, 30s, 5m, 2h or 1d; BadParameter otherwise."""
+    number = text.rstrip("mshd")
+    unit = text[len(number) :]
     if unit not in UNITS_MS or not number.isdecimal() or not number.isascii() or int(number) == 0:
-        raise typer.BadParameter(f"{text!r} is no time: write 30s, 5m, 2h or 1d")
+        raise typer.BadParameter(f"{text!r} is no time: write 500ms, 30s, 5m, 2h or 1d")
     return int(number) * UNITS_MS[unit]

@@ -10,6 +10,8 @@ from services.client.cli.app import Venue, venue_command
 from services.client.submission import Outcome, Result, Ticket
 
 look_app = typer.Typer()
+WIDE = 130
+"""Columns that all figures of a market need."""
 Depth = Annotated[int, typer.Option(min=1, max=1_000, help="Levels per side.")]
 
 
@@ -39,12 +41,13 @@ async def orders(
 
 @venue_command(look_app, "markets", signs=False)
 async def markets(venue: Venue) -> None:
-    """Show the markets, their states, marks and fees."""
+    """Show the markets, their kinds, states, marks, time left, and fees where there is room for them."""
     listed = await venue.client.listed()
     marks = {one.symbol: one for one in await venue.client.marks()}
     found = [listed.market(symbol) for symbol in listed.by_symbol]
     content = [{**show.content_of(one), "mark": show.content_of(marks.get(one.symbol))} for one in found]
-    venue.terminal.draw(show.markets_table(found, marks), {"markets": content})
+    wide = venue.terminal.console.width >= WIDE
+    venue.terminal.draw(show.markets_table(found, marks, await venue.client.now_ms(), wide=wide), {"markets": content})
 
 
 @venue_command(look_app, "book", signs=False)

@@ -1,4 +1,4 @@
-"""Orders and money: everything that signs a command."""
+"""Open orders, quotes and money: what changes or ends orders, and what moves balances."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,6 @@ from services.client.commands import (
     deposit_command,
     mass_quote_command,
     open_account_command,
-    order_command,
     quote,
     replace_command,
     schedule_cancel_command,
@@ -25,80 +24,13 @@ from services.client.commands import (
     withdraw_command,
 )
 from services.client.errors import ClientError
-from vigil.v1 import common_pb2
+from services.core.messages import Cancels
 from vigil.v1 import trading_pb2 as pb
 
-SELF_TRADES = {
-    "reject-taker": common_pb2.SELF_TRADE_REJECT_TAKER,
-    "cancel-maker": common_pb2.SELF_TRADE_CANCEL_MAKER,
-    "cancel-both": common_pb2.SELF_TRADE_CANCEL_BOTH,
-    "decrement": common_pb2.SELF_TRADE_DECREMENT,
-}
-order_app = typer.Typer(no_args_is_help=True, help="Place orders.")
 trading_app = typer.Typer()
 OrderId = Annotated[int, typer.Option(min=0, max=2**64 - 1, help="The venue's number of the order.")]
 ClientId = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Your own number for the order.")]
 ReceiverNumber = Annotated[int, typer.Option("--to", min=0, max=255, help="Subaccount that gets it.")]
-
-
-def add_order_command(name: str, side: Side) -> None:
-    """Add `order buy` or `order sell`."""
-
-    async def place(
-        venue: Venue,
-        symbol: str,
-        size: str,
-        price: Annotated[str, typer.Option(help="Limit; without it a market order.")] = "",
-        ioc: Annotated[bool, typer.Option("--ioc", help="What does not trade at once is cancelled.")] = False,  # noqa: FBT002
-        fok: Annotated[bool, typer.Option("--fok", help="At once and whole, or not at all.")] = False,  # noqa: FBT002
-        post_only: Annotated[bool, typer.Option("--post-only", help="Cancelled instead of trading at once.")] = False,  # noqa: FBT002
-        slide: Annotated[bool, typer.Option("--slide", help="Moved one tick away instead of trading at once.")] = False,  # noqa: FBT002
-        reduce_only: Annotated[bool, typer.Option("--reduce-only", help="Only towards zero.")] = False,  # noqa: FBT002
-        expires_in: Annotated[str, typer.Option(help="Ends after a while: 30s, 5m, 2h, 1d.")] = "",
-        self_trade: Annotated[
-            str, typer.Option(help=f"Against own orders: {', '.join(SELF_TRADES)}.")
-        ] = "reject-taker",
-        client_id: ClientId = 0,
-        subaccount: SubaccountNumber = 0,
-    ) -> None:
-        if self_trade not in SELF_TRADES:
-            raise typer.BadParameter(f"no --self-trade {self_trade}: there are {', '.join(SELF_TRADES)}")
-        command = order_command(
-            symbol,
-            side,
-            size=size,
-            price=price or None,
-            time_in_force=time_in_force_of(ioc=ioc, fok=fok, post_only=post_only, slide=slide),
-            client_id=client_id,
-            reduce_only=reduce_only,
-            self_trade=SELF_TRADES[self_trade],
-            expires_ms=duration_ms(expires_in) + await venue.client.now_ms() if expires_in else 0,
-            subaccount=subaccount,
-        )
-        await venue.do(f"{name} {size} {symbol}", command, symbol)
-
-    place.__doc__ = f"Place an order to {name}."
-    venue_command(order_app, name)(place)
-
-
-def time_in_force_of(
-    *, ioc: bool, fok: bool, post_only: bool, slide: bool
-) -> "common_pb2.TimeInForce.ValueType | None":
-    """Time in force of the options; None for the usual one."""
-    asked = {
-        "--ioc": (ioc, common_pb2.TIME_IN_FORCE_IOC),
-        "--fok": (fok, common_pb2.TIME_IN_FORCE_FOK),
-        "--post-only": (post_only, common_pb2.TIME_IN_FORCE_POST_ONLY),
-        "--slide": (slide, common_pb2.TIME_IN_FORCE_POST_ONLY_SLIDE),
-    }
-    chosen = [name for name, (is_chosen, _) in asked.items() if is_chosen]
-    if len(chosen) > 1:
-        raise typer.BadParameter(f"{' and '.join(chosen)} exclude each other")
-    return asked[chosen[0]][1] if chosen else None
-
-
-add_order_command("buy", BUY)
-add_order_command("sell", SELL)
 
 
 @venue_command(trading_app, "replace")
@@ -130,10 +62,14 @@ async def cancel(
 async def cancel_all(
     venue: Venue,
     symbol: Annotated[str, typer.Argument(help="In this market; in all without.")] = "",
+    orders: Annotated[bool, typer.Option("--orders", help="Orders alone.")] = False,  # noqa: FBT002
+    triggers: Annotated[bool, typer.Option("--triggers", help="What waits alone.")] = False,  # noqa: FBT002
     subaccount: SubaccountNumber = 0,
 ) -> None:
-    """Cancel every order."""
-    await venue.do(f"cancel all {symbol}".rstrip(), cancel_all_command(symbol, subaccount=subaccount))
+    """Cancel every order and all that waits."""
+    what = Cancels.ORDERS * orders | Cancels.TRIGGERS * triggers
+    command = cancel_all_command(symbol, what=what, subaccount=subaccount)
+    await venue.do(f"cancel all {symbol}".rstrip(), command)
 
 
 @venue_command(trading_app, "schedule-cancel")
