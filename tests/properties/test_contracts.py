@@ -3,7 +3,7 @@
 from fractions import Fraction as Exact
 from itertools import accumulate
 
-from hypothesis import assume, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
 
@@ -26,12 +26,18 @@ INVERSE = but(
     order_size_max=1_000_000,
     position_max=1_000_000,
 )
+STEEP = but(LINEAR, initial_margin_factor=10**9, open_interest_lower=10, open_interest_upper=20)
+"""Its largest positions need more than their notional."""
 CONTRACTS = st.sampled_from([LINEAR, INVERSE])
 SIZES = st.integers(1, 10**6)
 SIGNED = st.builds(lambda size, side: size * side, SIZES, st.sampled_from([1, -1]))
 PRICES = st.integers(20, 2_000_000).map(lambda ticks: 50 * ticks)
 """10.00 to 1,000,000.00, on the tick of either."""
 DECIMALS = st.sampled_from([0, 6, 8, 12])
+STEPS = st.integers(0, 20 * PERCENT) | st.just(PERCENT)
+GAPS = st.integers(1, 10**11) | st.sampled_from([1, 10**6, 10**10])
+FACTORS = st.integers(0, 10**9) | st.sampled_from([10**6, 10**8, 10**9])
+"""The steepest are so steep that margin exceeds the notional."""
 
 
 @composite
@@ -40,11 +46,11 @@ def tier_tables(draw: DrawFn) -> tuple[MarginTier, ...]:
     maintenance, initial, floor, amount = 3 * PERCENT, 5 * PERCENT, 0, 0
     tiers: list[MarginTier] = [(floor, initial, maintenance, amount)]
     for _ in range(draw(st.integers(0, 5))):
-        step = draw(st.integers(1, 10**12 - 1))
-        floor += draw(st.integers(1, 10**11))
-        most = amount + div_floor(floor * min(step, 50 * PERCENT - maintenance), FRACTION_ONE)
+        step = min(draw(STEPS), 50 * PERCENT - maintenance)
+        floor += draw(GAPS)
+        most = amount + div_floor(floor * step, FRACTION_ONE)
         amount = draw(st.integers(amount, most) | st.just(most))
-        maintenance = min(50 * PERCENT, maintenance + step)
+        maintenance += step
         initial = max(initial, maintenance + draw(st.integers(1, PERCENT)))
         tiers.append((floor, initial, maintenance, amount))
     return tuple(tiers)
@@ -54,14 +60,14 @@ def tier_tables(draw: DrawFn) -> tuple[MarginTier, ...]:
 def listed(draw: DrawFn) -> Market:
     """Any market that is listed: linear or inverse, with fractions, functions or tiers, with bounds of open interest or none."""
     market = draw(CONTRACTS)
-    initial, maintenance = sorted((draw(st.integers(0, 10**9)), draw(st.integers(0, 10**9))), reverse=True)
-    lower = draw(st.integers(0, 10**6))
+    maintenance, initial = sorted((draw(FACTORS), draw(FACTORS)))
     form = draw(
         st.just({})
         | st.just({"initial_margin_factor": initial, "maintenance_margin_factor": maintenance})
         | tier_tables().map(lambda tiers: {"tiers": tiers})
     )
-    bounds = {"open_interest_lower": lower, "open_interest_upper": lower + draw(st.integers(0, 10**6))}
+    lower, wide = draw(st.tuples(st.integers(0, 10**6), st.sampled_from([0, 1, 10, 10**6])))
+    bounds = {"open_interest_lower": lower, "open_interest_upper": lower + wide}
     market = but(market, **form, **draw(st.just({}) | st.just(bounds)))
     assert check_market(market, USDC) is None
     return market
@@ -83,21 +89,25 @@ def test_margin_never_falls_when_the_size_rises(
     assert maintenance_margin(market, size, price) <= maintenance_margin(market, size + more, price)
 
 
-@given(listed(), st.integers(0, 5), st.integers(-2, 2))
-def test_margin_never_falls_where_tiers_meet(market: Market, number: int, by: int) -> None:
-    """One unit of notional at a time round the place where a tier begins."""
-    assume(market.tiers)
-    floor = market.tiers[number % len(market.tiers)][0]
-    worth_here = max(0, floor + by)
-    assert contracts.maintenance_of(market, worth_here) <= contracts.maintenance_of(market, worth_here + 1)
-    assert contracts.initial_fraction(market, worth_here) <= contracts.initial_fraction(market, worth_here + 1)
+@given(CONTRACTS, tier_tables())
+def test_margin_never_falls_where_tiers_meet(market: Market, tiers: tuple[MarginTier, ...]) -> None:
+    """One unit of notional at a time, round each place where a tier begins."""
+    tiered = but(market, tiers=tiers)
+    for floor, *_ in tiers:
+        worths = [max(0, floor + by) for by in (-1, 0, 1, 2)]
+        for needed in (contracts.maintenance_of, contracts.initial_fraction):
+            told = [needed(tiered, worth_here) for worth_here in worths]
+            assert told == sorted(told)
 
 
-@given(listed(), SIZES, PRICES, st.integers(0, 3 * 10**6), st.integers(0, 10**6))
-def test_initial_margin_never_falls_when_open_interest_rises(
-    market: Market, size: int, price: int, interest: int, more: int
-) -> None:
-    assert initial_margin(market, size, price, interest) <= initial_margin(market, size, price, interest + more)
+@example(STEEP, 10**6, 10**8, 0)
+@given(listed(), SIZES, PRICES, st.integers(0, 10**6))
+def test_initial_margin_never_falls_when_open_interest_rises(market: Market, size: int, price: int, by: int) -> None:
+    """From below both bounds to above them."""
+    lower, upper = market.open_interest_lower, market.open_interest_upper
+    interests = sorted((0, lower, lower + 1, div_floor(lower + upper, 2), upper, upper + by))
+    told = [initial_margin(market, size, price, interest) for interest in interests]
+    assert told == sorted(told)
 
 
 @given(listed(), SIGNED, PRICES, st.integers(0, 3 * 10**6))
@@ -185,21 +195,29 @@ def assets(draw: DrawFn) -> Asset:
         "A",
         initial_weight=weight,
         maintenance_weight=weight,
-        weight_base=draw(st.just(0) | st.integers(1, 2 * FRACTION_ONE)),
-        weight_penalty=draw(st.integers(0, FRACTION_ONE)),
-        account_max=draw(st.just(0) | st.integers(1, 10**18)),
+        weight_base=draw(st.sampled_from([0, 1, 110 * PERCENT, 2 * FRACTION_ONE])),
+        weight_penalty=draw(st.sampled_from([0, 1, 20_000_000, FRACTION_ONE // 500, FRACTION_ONE])),
+        account_max=draw(st.sampled_from([0, 0, 0, 1, 10**12])),
     )
     return Asset(2, "A", draw(DECIMALS), collateral=terms)
 
 
-NETS = st.integers(-(10**18), 10**18) | st.integers(-1_000, 1_000)
-INDEX = st.integers(0, 10**7 * PRICE_ONE) | st.integers(0, 1_000)
+SQUARES = st.integers(0, 10**9).map(lambda root: root**2)
+"""Where a root that was rounded up takes its step."""
+NETS = st.integers(-(10**18), 10**18) | st.integers(-1_000, 1_000) | SQUARES
+INDEX = st.integers(0, 1_000) | st.sampled_from([PRICE_ONE, 60_000 * PRICE_ONE, 10**7 * PRICE_ONE])
 
 
-@given(assets(), NETS, st.integers(1, 10**18) | st.just(1), INDEX)
+@given(assets(), NETS, st.just(1) | st.integers(1, 10**18), INDEX)
 def test_collateral_never_falls_when_the_net_rises(asset: Asset, net: int, more: int, price: int) -> None:
     weight = asset.collateral.initial_weight
     assert collateral_value(asset, net, price, weight) <= collateral_value(asset, net + more, price, weight)
+
+
+@given(assets(), SQUARES, st.sampled_from([1, 10**3, 10**6]))
+def test_collateral_never_falls_by_one_unit_more_where_its_root_steps(asset: Asset, net: int, dollars: int) -> None:
+    told = [collateral_value(asset, net + by, dollars * PRICE_ONE, FRACTION_ONE) for by in range(-1, 3)]
+    assert told == sorted(told)
 
 
 @given(assets(), NETS, INDEX, INDEX)
