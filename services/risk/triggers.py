@@ -25,7 +25,7 @@ from services.core.messages import (
 )
 from services.core.reasons import Reason, Refusal
 from services.risk.access import take_up
-from services.risk.conditions import check_condition, check_room, closing_size, is_named
+from services.risk.conditions import GROUP_MAX, check_condition, check_room, closing_size, is_named
 from services.risk.orders import Origin, admit_order, check_market, check_size, is_combination, refuse
 from services.risk.series import wires_of
 from services.risk.state import State, Subaccount
@@ -63,7 +63,8 @@ def check_order(state: State, market: Market, place: PlaceTrigger) -> Refusal | 
     if place.price and not (on_grid(market, place.price) and place.price <= market.price_max):
         return Refusal(Reason.INVALID_PRICE, market.tick)
     order = order_of(0, place.subaccount, trigger_of(0, place), place.size)
-    return None if is_combination(market, order) else Refusal(Reason.INVALID_ORDER)
+    sound = is_combination(market, order) and 0 <= place.group <= GROUP_MAX
+    return None if sound else Refusal(Reason.INVALID_ORDER)
 
 
 def check_trigger(market: Market, known: Subaccount | None, place: PlaceTrigger) -> Refusal | None:
@@ -196,7 +197,6 @@ def order_of(
         trigger.client_id if is_first else 0,
         trigger.reduce_only,
         trigger.self_trade,
-        group=max(0, trigger.group),
     )
 
 
@@ -248,6 +248,7 @@ def cancel(state: State, subaccount: Subaccount, trigger: Trigger, reason: Reaso
     """Take a trigger away; an exit that its client does not want any more is not armed again by later fills of its order."""
     disarm(state, subaccount, trigger)
     del subaccount.triggers[trigger.id]
+    trigger.next_ms = 0
     exposure = subaccount.exposures.get(trigger.market)
     order = exposure.orders.get(-trigger.group) if exposure is not None and trigger.group < 0 else None
     if order is not None and reason not in (Reason.CANCELLED_BY_GROUP, Reason.NO_POSITION):

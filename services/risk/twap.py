@@ -167,6 +167,7 @@ def work(state: State, subaccount: Subaccount, twap: Trigger) -> list[Message]:
         return cancel(state, subaccount, twap, Reason.MARKET_EXPIRED)
     if state.now_ms >= twap.ends_ms:
         del subaccount.triggers[twap.id]
+        twap.next_ms = 0
         return [updated(subaccount, twap, TriggerStatus.FAILED, Refusal(Reason.EXPIRED))]
     passed = div_floor(state.now_ms - twap.starts_ms, twap.interval_ms)
     twap.next_ms = twap.starts_ms + (passed + 1) * twap.interval_ms
