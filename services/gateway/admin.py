@@ -13,14 +13,15 @@ from services.core import keys
 from services.core import messages as m
 from services.core.fixed import FRACTION_ONE, LIMIT, Milliseconds
 from services.core.keys import PublicKey
-from services.core.markets import Asset, Market
+from services.core.markets import Asset, Calendar, Market
 from services.core.messages import CommandHeader
 from services.core.reasons import Reason
 from services.core.rpc import Refused, malformed
 from services.gateway.explain import Units
 from services.gateway.fields import CommandRefused, amount_of, asset_of, market_of, time_of
 from services.gateway.frames import check_signature, check_window, command_ids, read_canonical
-from services.gateway.read_models import Listings, fields_of
+from services.gateway.listed import listed
+from services.gateway.read_models import Listings
 from services.gateway.results import Owner, Submission
 from services.gateway.submission import Submitter
 from vigil.v1 import admin_pb2 as pb
@@ -121,16 +122,16 @@ class AdminDesk:
 
     def list_asset(self, listing: pb.ListAsset, header: CommandHeader) -> Way:
         """Build ListAsset."""
-        return SETTLEMENT, m.ListAsset(header, Asset(**fields_of(listing.asset, Asset)))
+        return SETTLEMENT, m.ListAsset(header, listed(listing.asset, Asset))
 
     def list_market(self, listing: pb.ListMarket, header: CommandHeader) -> Way:
         """Build ListMarket."""
-        market = Market(**fields_of(listing.market, Market))
+        market = listed(listing.market, Market)
         return self.funding_of(market.funding_partition), m.ListMarket(header, market)
 
     def change_market(self, change: pb.ChangeMarket, header: CommandHeader) -> Way:
         """Build ChangeMarket."""
-        market = Market(**fields_of(change.market, Market))
+        market = listed(change.market, Market)
         return self.funding_of(market.funding_partition), m.ChangeMarket(header, market, time_of(change.effective_ms))
 
     def set_market_state(self, asked: pb.SetMarketState, header: CommandHeader) -> Way:
@@ -161,6 +162,25 @@ class AdminDesk:
         if asked.account >= LIMIT:
             raise CommandRefused(Reason.UNKNOWN_ACCOUNT)
         return SETTLEMENT, m.SetAccountTier(header, asked.account, asked.tier)
+
+    def list_calendar(self, listing: pb.ListCalendar, header: CommandHeader) -> Way:
+        """Build ListCalendar."""
+        calendar = listed(listing.calendar, Calendar)
+        return self.funding_of(calendar.market.funding_partition), m.ListCalendar(header, calendar)
+
+    def set_limit_tiers(self, asked: pb.SetLimitTiers, header: CommandHeader) -> Way:
+        """Build SetLimitTiers."""
+        tiers = [(tier.tier, tier.position_share, tier.orders_max) for tier in asked.tiers]
+        if any(not 0 <= share <= FRACTION_ONE for _tier, share, _orders in tiers):
+            text = f"position_share is a part of {FRACTION_ONE}: 0 to {FRACTION_ONE} are accepted"
+            raise CommandRefused(Reason.INVALID_AMOUNT, FRACTION_ONE, text)
+        return SETTLEMENT, m.SetLimitTiers(header, tiers)
+
+    def set_owner(self, asked: pb.SetOwner, header: CommandHeader) -> Way:
+        """Build SetOwner."""
+        if asked.account >= LIMIT or asked.owner >= LIMIT:
+            raise CommandRefused(Reason.UNKNOWN_ACCOUNT)
+        return SETTLEMENT, m.SetOwner(header, asked.account, asked.owner)
 
     def contribute_to_fund(self, asked: pb.ContributeToFund, header: CommandHeader) -> Way:
         """Build ContributeToFund."""

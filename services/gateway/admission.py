@@ -13,6 +13,7 @@ import grpc
 
 from services.core.reasons import Reason
 from services.core.rpc import Refused
+from services.gateway.fields import NO_SIZE
 from services.gateway.limits import GatewaySettings
 from services.gateway.results import Owner
 from vigil.v1 import trading_pb2 as pb
@@ -40,20 +41,27 @@ class Worth(IntEnum):
 WORTHS = {
     "replace_order": Worth.CHANGE,
     "mass_quote": Worth.CHANGE,
-    **dict.fromkeys(("cancel_order", "cancel_all", "schedule_cancel"), Worth.CANCEL),
+    **dict.fromkeys(("cancel_order", "cancel_all", "schedule_cancel", "cancel_trigger"), Worth.CANCEL),
 }
 
 
 def worth_of(kind: str | None, command: pb.Command) -> Worth:
-    """How long a command is taken: orders that only reduce and payments as long as cancels."""
+    """How long a command is taken: what only reduces, and payments, as long as cancels."""
     if kind == "place_order":
         return Worth.REST if command.place_order.reduce_only else Worth.NEW
+    if kind == "place_trigger":
+        asked = command.place_trigger
+        return Worth.REST if asked.reduce_only or asked.size in NO_SIZE else Worth.NEW
+    if kind == "place_twap":
+        return Worth.REST if command.place_twap.reduce_only else Worth.NEW
     return WORTHS.get(kind or "", Worth.REST)
 
 
 def cost_of(kind: str | None, command: pb.Command) -> int:
     """How many commands it stands for."""
-    return max(1, len(command.mass_quote.quotes)) if kind == "mass_quote" else 1
+    if kind == "mass_quote":
+        return max(1, len(command.mass_quote.quotes))
+    return 1 + len(command.place_order.exits) if kind == "place_order" else 1
 
 
 class Flow:

@@ -60,6 +60,11 @@ class MarketData(market_data_pb2_grpc.MarketDataServicer):
         book.state = self.gateway.listings.state(market.id)
         return book
 
+    async def GetCollateral(self, request: pb.CollateralQuery, context: Context) -> pb.CollateralPrices:  # noqa: N802
+        """What assets are worth as margin."""
+        del request, context
+        return self.gateway.collateral.listed()
+
     async def GetMarks(self, request: pb.MarksQuery, context: Context) -> pb.Marks:  # noqa: N802
         """Marks of all markets."""
         del request, context

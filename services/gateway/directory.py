@@ -21,6 +21,8 @@ PAGE = 5_000
 TRADES = (
     *("place_order", "cancel_order", "replace_order", "cancel_all"),
     *("mass_quote", "schedule_cancel", "transfer"),
+    *("place_trigger", "place_twap", "cancel_trigger"),
+    *("set_leverage", "set_protection", "reset_protection"),
 )
 WITHDRAWS = ("withdraw", "add_key")
 

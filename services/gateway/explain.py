@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.core.collateral import WORTH_DECIMALS
 from services.core.decimals import format_decimal
 from services.core.markets import Asset, Market
 from services.core.messages import MarketState
@@ -10,24 +11,34 @@ from services.gateway.fields import Listings
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
-SIZES = (Reason.INVALID_SIZE, Reason.POSITION_LIMIT, Reason.OPEN_INTEREST_LIMIT)
-PRICES = (Reason.INVALID_PRICE, Reason.OUTSIDE_BAND, Reason.POST_ONLY_WOULD_TAKE, Reason.PREMIUM_TOO_LARGE)
-AMOUNTS = (Reason.INVALID_AMOUNT, Reason.INSUFFICIENT_MARGIN, Reason.BELOW_NOTIONAL_MIN)
+SIZES = (Reason.INVALID_SIZE, Reason.POSITION_LIMIT, Reason.OPEN_INTEREST_LIMIT, Reason.OWNER_LIMIT)
+PRICES = (
+    Reason.INVALID_PRICE,
+    Reason.OUTSIDE_BAND,
+    Reason.POST_ONLY_WOULD_TAKE,
+    Reason.PREMIUM_TOO_LARGE,
+    Reason.PRICE_LIMIT,
+)
+AMOUNTS = (Reason.INVALID_AMOUNT, Reason.BELOW_NOTIONAL_MIN, Reason.COLLATERAL_CAP)
 STATES = {int(state): state.name for state in MarketState}
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """In what a command's numbers are: its market, the asset of its amounts, and the one that it gives away, if the command says which."""
+    """In what a command's numbers are: its market, the asset of its amounts, the one that it gives away, if it says which, and margin's."""
 
     market: Market | None = None
     asset: Asset | None = None
     given: Asset | None = None
+    unit: Asset | None = None
 
     def show(self, reason: Reason, limit: int) -> str:
         """Limit of a refusal as people write it."""
         if reason == Reason.MARKET_STATE:
             return STATES.get(limit, str(limit))
+        if reason == Reason.INSUFFICIENT_MARGIN:
+            symbol = "of the unit of account" if self.unit is None else self.unit.symbol
+            return f"{format_decimal(limit, WORTH_DECIMALS)} {symbol}"
         if reason == Reason.INSUFFICIENT_FUNDS:
             return f"{limit} units" if self.given is None else amount_in(self.given, limit)
         if self.market is not None and reason in SIZES:
@@ -46,21 +57,22 @@ def amount_in(asset: Asset, amount: int) -> str:
 
 def units_of(command: pb.Command, listings: Listings) -> Units:
     """In what the limit of a refused command is."""
+    unit = listings.unit_of_account()
     kind = command.WhichOneof("request")
     request = getattr(command, kind or "open_account")
     market = listings.market(getattr(request, "symbol", ""))
     if market is None:
         asset = listings.asset(getattr(request, "asset", ""))
-        return Units(asset=asset, given=asset)
+        return Units(asset=asset, given=asset, unit=unit)
     settlement = listings.asset_by_id(market.settlement_asset)
     if not market.is_spot:
-        return Units(market, settlement, settlement)
+        return Units(market, settlement, settlement, unit)
     sides = {quote.side for quote in request.quotes} if kind == "mass_quote" else {getattr(request, "side", 0)}
     given: dict[int, Asset | None] = {
         common_pb2.SIDE_BID: settlement,
         common_pb2.SIDE_ASK: listings.asset_by_id(market.base_asset),
     }
-    return Units(market, settlement, given.get(sides.pop()) if len(sides) == 1 else None)
+    return Units(market, settlement, given.get(sides.pop()) if len(sides) == 1 else None, unit)
 
 
 def explained(number: int, limit: int, units: Units) -> tuple[str, str]:

@@ -134,8 +134,11 @@ class FeedReader:
                 listings.take_delisted(record.market_delisted)
             case "marks_updated":
                 self.gateway.marks.take_marks(record)
+                self.gateway.collateral.take_prices(record)
             case "funding_stepped":
                 self.gateway.marks.take_funding(record.funding_stepped)
+            case "market_settled":
+                self.gateway.marks.take_settlement(record.market_settled)
             case _:
                 pass
         self.ring("marks", event.partition).put(record.seq, 0, event.raw)

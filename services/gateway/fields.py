@@ -3,10 +3,25 @@
 from typing import Protocol
 
 from services.core.decimals import NotDecimal, format_decimal, parse_decimal
-from services.core.fixed import LIMIT, SUBACCOUNTS, AccountId, Amount, Milliseconds, Price, Size, SubaccountId
+from services.core.fixed import (
+    FRACTION_ONE,
+    LIMIT,
+    SUBACCOUNTS,
+    AccountId,
+    Amount,
+    Fraction,
+    Milliseconds,
+    Price,
+    Size,
+    SubaccountId,
+)
 from services.core.markets import Asset, Market, on_grid
 from services.core.reasons import TEXT, Reason
 from services.core.rpc import shown
+
+FRACTION_DECIMALS = 12
+NO_SIZE = ("", "0")
+"""What says that there is no size."""
 
 
 class Listings(Protocol):
@@ -22,6 +37,10 @@ class Listings(Protocol):
 
     def asset_by_id(self, asset: int) -> Asset | None:
         """Return the asset of an id."""
+        ...
+
+    def unit_of_account(self) -> Asset | None:
+        """Return the asset in which margin is counted."""
         ...
 
 
@@ -68,15 +87,33 @@ def size_of(text: str, market: Market) -> Size:
     return size
 
 
-def price_of(text: str, market: Market) -> Price:
+def quantity_of(text: str, market: Market, name: str) -> Size:
+    """Parse a size that many orders have together: above zero, at most from one end of what a position may be to the other."""
+    decimals, most = market.size_decimals, 2 * market.position_max
+    quantity = parsed(text, decimals, Reason.INVALID_SIZE, most)
+    if not 0 < quantity <= most:
+        accepted = f"more than 0 up to {format_decimal(most, decimals)}"
+        raise CommandRefused(Reason.INVALID_SIZE, most, f"{name} {shown(text)}: {market.symbol} accepts {accepted}")
+    return quantity
+
+
+def fraction_of(text: str, name: str, reason: Reason) -> Fraction:
+    """Parse a part of a price: a decimal above 0 and below 1, to the last of 12 digits."""
+    part = parsed(text, FRACTION_DECIMALS, reason, 0)
+    if not 0 < part < FRACTION_ONE:
+        raise CommandRefused(reason, 0, f"{name} {shown(text)}: more than 0 and less than 1 is accepted (0.01 is 1 %)")
+    return part
+
+
+def price_of(text: str, market: Market, reason: Reason = Reason.INVALID_PRICE) -> Price:
     """Parse a price: on the market's grid and within its limit."""
     decimals, tick, most = market.price_decimals, market.tick, market.price_max
-    price = parsed(text, decimals, Reason.INVALID_PRICE, tick)
+    price = parsed(text, decimals, reason, tick)
     if price > most or not on_grid(market, price):
         accepted = f"multiples of {format_decimal(tick, decimals)} up to {format_decimal(most, decimals)}"
         if market.price_figures:
             accepted += f", whole numbers or at most {market.price_figures} significant figures"
-        raise CommandRefused(Reason.INVALID_PRICE, tick, f"price {shown(text)}: {market.symbol} accepts {accepted}")
+        raise CommandRefused(reason, tick, f"price {shown(text)}: {market.symbol} accepts {accepted}")
     return price
 
 

@@ -26,7 +26,7 @@ from services.gateway.intake import Intake
 from services.gateway.lag import LagWatch
 from services.gateway.limits import GatewaySettings, RateLimit
 from services.gateway.queries import Queries
-from services.gateway.read_models import Listings, Marks, Tops
+from services.gateway.read_models import Collateral, Listings, Marks, Tops
 from services.gateway.results import Results, Submission
 from services.gateway.sessions import Sessions
 from services.gateway.streams import Hub
@@ -63,6 +63,7 @@ class Gateway:
         self.settings = settings or GatewaySettings()
         self.listings = Listings()
         self.marks = Marks(self.listings)
+        self.collateral = Collateral(self.listings)
         self.tops = Tops()
         self.directory = KeyDirectory()
         self.hub = Hub(self.settings.queue_records, self.settings.streams_max)

@@ -36,6 +36,18 @@ class Queries:
         query = pb.AccountQuery(partition=partition, account=account)
         return await answer(self.risk[partition].GetAccount(query, timeout=TIMEOUT_S))
 
+    async def margin(self, query: pb.MarginQuery) -> trading_pb2.MarginReport:
+        """Margin of a subaccount, line by line; raises Refused when its machine does not answer."""
+        return await answer(self.risk[query.partition].GetMargin(query, timeout=TIMEOUT_S))
+
+    async def max_order_size(self, query: pb.MaxOrderSizeQuery) -> trading_pb2.MaxOrderSize:
+        """Largest order that would be admitted; raises Refused when its machine does not answer."""
+        return await answer(self.risk[query.partition].GetMaxOrderSize(query, timeout=TIMEOUT_S))
+
+    async def triggers(self, query: pb.TriggersQuery) -> trading_pb2.Triggers:
+        """What waits in a subaccount; raises Refused when its machine does not answer."""
+        return await answer(self.risk[query.partition].GetTriggers(query, timeout=TIMEOUT_S))
+
     async def book(self, partition: int, market: int) -> market_data_pb2.Book:
         """Whole book of a market; raises Refused when its machine does not answer."""
         query = pb.MarketBookQuery(partition=partition, market=market)

@@ -3,10 +3,11 @@
 They are read from the beginning of their feeds, but states of markets, which come with the books (books.py).
 """
 
-from typing import Any
-
+from services.core.collateral import PRICE_ONE
+from services.core.feeds import plain_fields
 from services.core.fixed import AssetId, MarketId
-from services.core.markets import Asset, Market
+from services.core.markets import NO_COLLATERAL, Asset, Market
+from services.gateway.listed import listed
 from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2
 
 
@@ -19,6 +20,7 @@ class Listings:
         self.asset_symbols: dict[str, Asset] = {}
         self.market_symbols: dict[str, Market] = {}
         self.states: dict[MarketId, int] = {}
+        self.unit: Asset | None = None
 
     def market(self, symbol: str) -> Market | None:
         """Return the market of a symbol."""
@@ -32,14 +34,20 @@ class Listings:
         """Return the asset of an id."""
         return self.assets.get(asset)
 
-    def take_asset(self, listed: common_pb2.Asset) -> None:
-        """Note a listed asset."""
-        asset = Asset(**fields_of(listed, Asset))
-        self.assets[asset.id] = self.asset_symbols[asset.symbol] = asset
+    def unit_of_account(self) -> Asset | None:
+        """Return the asset in which margin is counted."""
+        return self.unit
 
-    def take_market(self, listed: common_pb2.Market) -> None:
+    def take_asset(self, said: common_pb2.Asset) -> None:
+        """Note a listed asset."""
+        asset = listed(said, Asset)
+        self.assets[asset.id] = self.asset_symbols[asset.symbol] = asset
+        if asset.collateral.initial_weight and not asset.collateral.index:
+            self.unit = self.unit or asset
+
+    def take_market(self, said: common_pb2.Market) -> None:
         """Note a market as it is from now on."""
-        market = Market(**fields_of(listed, Market))
+        market = listed(said, Market)
         self.markets[market.id] = self.market_symbols[market.symbol] = market
 
     def take_state(self, market: MarketId, state: int) -> None:
@@ -58,20 +66,43 @@ class Listings:
         """All of it, by id."""
         listings = market_data_pb2.Listings()
         for asset in sorted(self.assets):
-            listings.assets.add(**fields_of(self.assets[asset], Asset))
+            listings.assets.add(**plain_fields(self.assets[asset], common_pb2.Asset.DESCRIPTOR))
         for market in sorted(self.markets):
-            listings.markets.add(**fields_of(self.markets[market], Market))
+            listings.markets.add(**plain_fields(self.markets[market], common_pb2.Market.DESCRIPTOR))
             listings.states.add(market=market, state=self.state(market))
         return listings
 
 
-def fields_of(listed: Any, kind: type[Asset | Market]) -> dict[str, Any]:  # noqa: ANN401 - a struct or its protobuf
-    """Fields that an asset or a market has inside and outside."""
-    return {name: getattr(listed, name) for name in kind.__struct_fields__}
+class Collateral:
+    """Last price of each asset that counts as margin."""
+
+    def __init__(self, listings: Listings) -> None:
+        self.listings = listings
+        self.prices: dict[AssetId, tuple[int, int]] = {}
+
+    def take_prices(self, record: feeds_pb2.FeedRecord) -> None:
+        """Note prices, and when they were made."""
+        for line in record.marks_updated.collateral:
+            self.prices[line.asset] = (line.price, record.at_ms)
+
+    def listed(self) -> market_data_pb2.CollateralPrices:
+        """Terms and price of each, by asset."""
+        assets = [self.listings.assets[one] for one in sorted(self.listings.assets)]
+        return market_data_pb2.CollateralPrices(
+            assets=[self.line(asset) for asset in assets if asset.collateral != NO_COLLATERAL]
+        )
+
+    def line(self, asset: Asset) -> market_data_pb2.CollateralTerms:
+        """Terms and price of one; the unit of account is worth one for ever."""
+        price, at_ms = self.prices.get(asset.id, (0, 0)) if asset.collateral.index else (PRICE_ONE, 0)
+        terms = common_pb2.Collateral(**plain_fields(asset.collateral, common_pb2.Collateral.DESCRIPTOR))
+        return market_data_pb2.CollateralTerms(
+            asset=asset.id, symbol=asset.symbol, collateral=terms, price=price, at_ms=at_ms
+        )
 
 
 class Marks:
-    """Last mark and funding step of each market."""
+    """Last mark, funding step and settlement of each market."""
 
     def __init__(self, listings: Listings) -> None:
         self.listings = listings
@@ -96,6 +127,11 @@ class Marks:
         """Note a funding step."""
         line = self.of(step.market)
         line.funding_rate, line.funding_at_ms = step.rate, step.at_ms
+
+    def take_settlement(self, settled: feeds_pb2.MarketSettled) -> None:
+        """Note a settlement."""
+        line = self.of(settled.market)
+        line.settlement_price, line.settled_at_ms = settled.price, settled.at_ms
 
     def listed(self) -> market_data_pb2.Marks:
         """All markets that have a mark, by id, with their states."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from services.core.fixed import slot_of
 from services.core.rpc import Context
 from services.gateway.answers import RawStream, begun, state_of
+from services.gateway.questions import margin_query, max_order_size_query, triggers_query
 from services.gateway.results import Owner
 from services.gateway.rings import forgotten
 from services.gateway.streams import Subscription
@@ -62,8 +63,28 @@ class Trading(trading_pb2_grpc.TradingServicer):
     async def GetAccount(self, request: pb.SignedQuery, context: Context) -> pb.Account:  # noqa: N802
         """Balances, positions and orders of the signer's account."""
         query = self.gateway.read_query(request, "account_state", context.peer())
-        partition = self.gateway.submitter.risk_of(query.account).partition
-        return await self.gateway.queries.account(partition, query.account)
+        return await self.gateway.queries.account(self.partition(query), query.account)
+
+    def partition(self, query: pb.Query) -> int:
+        """Risk partition of the signer's account."""
+        return self.gateway.submitter.risk_of(query.account).partition
+
+    async def GetMargin(self, request: pb.SignedQuery, context: Context) -> pb.MarginReport:  # noqa: N802
+        """Margin of one of the signer's subaccounts."""
+        query = self.gateway.read_query(request, "margin", context.peer())
+        return await self.gateway.queries.margin(margin_query(query, self.partition(query)))
+
+    async def GetMaxOrderSize(self, request: pb.SignedQuery, context: Context) -> pb.MaxOrderSize:  # noqa: N802
+        """How large an order could be."""
+        query = self.gateway.read_query(request, "max_order_size", context.peer())
+        asked = max_order_size_query(query, self.partition(query), self.gateway.listings)
+        return await self.gateway.queries.max_order_size(asked)
+
+    async def GetTriggers(self, request: pb.SignedQuery, context: Context) -> pb.Triggers:  # noqa: N802
+        """What waits in one of the signer's subaccounts."""
+        query = self.gateway.read_query(request, "triggers", context.peer())
+        asked = triggers_query(query, self.partition(query), self.gateway.listings)
+        return await self.gateway.queries.triggers(asked)
 
     async def GetKeys(self, request: pb.SignedQuery, context: Context) -> pb.AccountKeys:  # noqa: N802
         """Keys of the signer's account."""

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from services.core import messages as m
+from services.core.fixed import Size
 from services.core.keys import is_sound_key
+from services.core.markets import Market
 from services.core.reasons import Reason
 from services.core.rpc import shown
+from services.gateway.choices import AT_ONCE, reduce_only_of, self_trade_of, side_of, time_in_force_of
 from services.gateway.explain import Units
 from services.gateway.fields import (
+    NO_SIZE,
     CommandRefused,
     Listings,
     amount_of,
@@ -23,16 +27,18 @@ from services.gateway.fields import (
     subaccount_of,
     time_of,
 )
-from vigil.v1 import common_pb2
+from services.gateway.waiting import (
+    cancel_trigger,
+    exits_of,
+    place_trigger,
+    place_twap,
+    reset_protection,
+    set_leverage,
+    set_protection,
+)
 from vigil.v1 import trading_pb2 as pb
 
 ADDRESS_LENGTH_MAX = 128
-SIDES = {common_pb2.SIDE_BID: int(m.Side.BUY), common_pb2.SIDE_ASK: int(m.Side.SELL)}
-GTC = int(m.TimeInForce.GTC)
-TIMES_IN_FORCE = {int(one): int(one) for one in m.TimeInForce}
-SELF_TRADES = {int(one): int(one) for one in m.SelfTrade}
-AT_ONCE = (int(m.TimeInForce.IOC), int(m.TimeInForce.FOK))
-NO_SIZE = ("", "0")
 OrderIds = pb.CancelOrder | pb.ReplaceOrder
 
 
@@ -51,25 +57,12 @@ def place_order(order: pb.PlaceOrder, header: m.CommandHeader, listings: Listing
     subaccount = subaccount_of(header.account, order.subaccount)
     market = market_of(order.symbol, listings)
     side = side_of(order.side)
-    time_in_force = order.time_in_force
-    if time_in_force not in TIMES_IN_FORCE:
-        text = f"time_in_force {time_in_force} is none of GTC (0), IOC (1), POST_ONLY (2), FOK (3), POST_ONLY_SLIDE (4)"
-        raise CommandRefused(Reason.INVALID_ORDER, 0, text)
     size = size_of(order.size, market)
     price = price_of(order.price, market) if order.price else 0
-    if not price and time_in_force not in AT_ONCE:
-        text = "an order without price is a market order, which needs TIME_IN_FORCE_IOC or TIME_IN_FORCE_FOK"
-        raise CommandRefused(Reason.INVALID_ORDER, 0, text)
-    reduce_only = order.reduce_only
-    if reduce_only and market.is_spot:
-        raise CommandRefused(Reason.INVALID_ORDER, 0, "reduce_only is for positions; a spot market has none")
+    time_in_force = time_in_force_of(order, is_market=not price)
     expires_ms = order.expires_ms
     if expires_ms and time_of(expires_ms) and time_in_force in AT_ONCE:
         raise CommandRefused(Reason.INVALID_ORDER, 0, "expires_ms is for orders that rest; IOC and FOK never do")
-    self_trade = order.self_trade
-    if self_trade not in SELF_TRADES:
-        text = f"self_trade {self_trade} is none of REJECT_TAKER (0), CANCEL_MAKER (1), CANCEL_BOTH (2), DECREMENT (3)"
-        raise CommandRefused(Reason.INVALID_ORDER, 0, text)
     return m.PlaceOrder(
         header,
         subaccount,
@@ -79,10 +72,24 @@ def place_order(order: pb.PlaceOrder, header: m.CommandHeader, listings: Listing
         price,
         size,
         order.client_id,
-        reduce_only,
-        self_trade,
+        reduce_only_of(order, market),
+        self_trade_of(order),
         expires_ms,
+        display_of(order, market, size) if order.display else 0,
+        order.group,
+        exits_of(order, market) if order.exits else [],
     )
+
+
+def display_of(order: pb.PlaceOrder, market: Market, size: Size) -> Size:
+    """What an iceberg shows at a time: less than all of it, and only of an order that rests."""
+    if order.time_in_force in AT_ONCE:
+        raise CommandRefused(Reason.INVALID_ORDER, 0, "display is for orders that rest; IOC and FOK never do")
+    display = size_of(order.display, market)
+    if display >= size:
+        text = f"display {shown(order.display)} must be smaller than the size {shown(order.size)}, or left out"
+        raise CommandRefused(Reason.INVALID_SIZE, size, text)
+    return display
 
 
 def cancel_order(cancel: pb.CancelOrder, header: m.CommandHeader, listings: Listings) -> m.CancelOrder:
@@ -106,7 +113,10 @@ def cancel_all(cancel: pb.CancelAll, header: m.CommandHeader, listings: Listings
     """Build CancelAll; market 0 means all."""
     subaccount = subaccount_of(header.account, cancel.subaccount)
     market = market_of(cancel.symbol, listings).id if cancel.symbol else 0
-    return m.CancelAll(header, subaccount, market)
+    if cancel.what > m.CANCELS_ALL:
+        text = f"what {cancel.what}: bits of 1 (orders) and 2 (triggers) are accepted, 0 for both"
+        raise CommandRefused(Reason.INVALID_ORDER, m.CANCELS_ALL, text)
+    return m.CancelAll(header, subaccount, market, cancel.what or m.CANCELS_ALL)
 
 
 def mass_quote(quoted: pb.MassQuote, header: m.CommandHeader, listings: Listings) -> m.MassQuote:
@@ -180,14 +190,6 @@ def withdraw(withdrawal: pb.Withdraw, header: m.CommandHeader, listings: Listing
     return m.Withdraw(header, subaccount, asset.id, amount, address)
 
 
-def side_of(side: int) -> int:
-    """Side of an order, +1 or -1."""
-    found = SIDES.get(side)  # type: ignore[call-overload]
-    if found is None:
-        raise CommandRefused(Reason.INVALID_ORDER, 0, f"side {side} is neither SIDE_BID (1) nor SIDE_ASK (2)")
-    return int(found)
-
-
 def order_named(request: OrderIds) -> tuple[m.OrderId, int]:
     """(order id, client id) of which one is not 0."""
     order_id, client_id = request.order_id, request.client_id
@@ -208,5 +210,11 @@ TRANSLATE: dict[str, Callable[[Any, m.CommandHeader, Listings], m.Message]] = {
     "withdraw": withdraw,
     "add_key": add_key,
     "revoke_key": revoke_key,
+    "place_trigger": place_trigger,
+    "place_twap": place_twap,
+    "cancel_trigger": cancel_trigger,
+    "set_leverage": set_leverage,
+    "set_protection": set_protection,
+    "reset_protection": reset_protection,
 }
 """By the name of the request; OpenAccount needs the key that signed and stands apart."""

@@ -3,7 +3,7 @@
 from itertools import islice
 
 from services.core.feeds import SIDES
-from services.core.fixed import SUBACCOUNTS, AccountId, Price, div_floor
+from services.core.fixed import SUBACCOUNTS, AccountId, MarketId, Price, SubaccountId, div_floor
 from services.core.machine_queries import command_results, feed_seq, host_of, status_of
 from services.core.markets import Market
 from services.core.messages import Side
@@ -12,6 +12,7 @@ from services.core.rpc import Context, Service, malformed
 from services.risk import margin
 from services.risk.health import parts_of
 from services.risk.state import Account, Exposure, OpenOrder, State, Subaccount
+from services.risk.trigger import Trigger
 from vigil.v1 import common_pb2, queries_pb2, queries_pb2_grpc, trading_pb2
 
 KEYS_PAGE = 1_000
@@ -37,6 +38,21 @@ class Servicer(queries_pb2_grpc.RiskQueriesServicer):
             seq=feed_seq(host, "feed.account"),
             at_ms=state.now_ms,
             subaccounts=subaccounts(state, request.account),
+        )
+
+    async def GetTriggers(  # noqa: N802
+        self, request: queries_pb2.TriggersQuery, context: Context
+    ) -> trading_pb2.Triggers:
+        """What waits in a subaccount, with the feed's `seq` that it contains; one that was never used is empty."""
+        del context
+        host = host_of(self.hosts, request.partition)
+        state: State = host.query()
+        subaccount = state.subaccounts.get(request.subaccount)
+        return trading_pb2.Triggers(
+            machine=host.engine.name,
+            seq=feed_seq(host, "feed.account"),
+            at_ms=state.now_ms,
+            triggers=[] if subaccount is None else triggers(subaccount, request.market),
         )
 
     async def ListKeys(  # noqa: N802
@@ -98,7 +114,15 @@ def encode_subaccount(state: State, subaccount: Subaccount) -> trading_pb2.Subac
         ],
         margins=margins(state, subaccount),
         liquidating=subaccount.liquidation is not None,
+        leverage_max=subaccount.leverage_max,
+        triggers=triggers(subaccount),
     )
+
+
+def triggers(subaccount: Subaccount, market: MarketId = 0) -> list[trading_pb2.Trigger]:
+    """What waits in a market, or in all, oldest first."""
+    waiting = (subaccount.triggers[one] for one in sorted(subaccount.triggers))
+    return [encode_trigger(subaccount.id, one) for one in waiting if market in (0, one.market)]
 
 
 def balances(subaccount: Subaccount) -> list[trading_pb2.Balance]:
@@ -130,7 +154,14 @@ def encode_position(state: State, exposure: Exposure) -> trading_pb2.Position:
 
 
 def entry_price(market: Market, exposure: Exposure) -> Price:
-    """Price at which the position was entered on average: |basis| / (|size| * unit), rounded down; it is only displayed."""
+    """Price at which the position was entered on average, rounded down; it is only displayed.
+
+    linear    |basis| / (|size| * unit)
+    inverse   |size| * face / |basis|; 0 where the basis is, of a position that is worth less than a unit
+    """
+    if market.is_inverse:
+        face, scale = market.face_unit
+        return div_floor(abs(exposure.size) * face, abs(exposure.basis) * scale) if exposure.basis else 0
     numerator, denominator = market.unit
     return div_floor(abs(exposure.basis) * denominator, abs(exposure.size) * numerator)
 
@@ -149,6 +180,34 @@ def encode_order(exposure: Exposure, order: OpenOrder) -> trading_pb2.Order:
         reduce_only=order.reduce_only,
         kind=common_pb2.OrderKind.ValueType(order.kind),
         expires_ms=order.expires_ms,
+        group=max(0, order.group),
+    )
+
+
+def encode_trigger(subaccount: SubaccountId, trigger: Trigger) -> trading_pb2.Trigger:
+    """One trigger; exits of one order are a group that has no number outside."""
+    return trading_pb2.Trigger(
+        subaccount=subaccount,
+        market=trigger.market,
+        trigger_id=trigger.id,
+        client_id=trigger.client_id,
+        command_id=trigger.command_id,
+        kind=common_pb2.TriggerKind.ValueType(trigger.kind),
+        trigger_by=common_pb2.TriggerBy.ValueType(trigger.trigger_by),
+        side=SIDES[Side(trigger.side)],
+        time_in_force=common_pb2.TimeInForce.ValueType(trigger.time_in_force),
+        trigger_price=trigger.trigger_price,
+        price=trigger.price,
+        size=trigger.size,
+        remaining=trigger.remaining,
+        trail=trigger.trail,
+        reduce_only=trigger.reduce_only,
+        group=max(0, trigger.group),
+        status=common_pb2.TriggerStatus.ValueType(trigger.status),
+        parent=trigger.parent,
+        interval_ms=trigger.interval_ms,
+        next_ms=trigger.next_ms,
+        ends_ms=trigger.ends_ms,
     )
 
 

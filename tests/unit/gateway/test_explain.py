@@ -11,13 +11,16 @@ from vigil.v1 import trading_pb2 as pb
 
 BID, ASK = common_pb2.SIDE_BID, common_pb2.SIDE_ASK
 
-UNITS = Units(MARKET, ASSET)
+UNITS = Units(MARKET, ASSET, unit=ASSET)
 ROWS = [
     (Reason.INVALID_SIZE, 10_000_000, "at most 100"),
     (Reason.INVALID_PRICE, 10, "tick 0.1"),
     (Reason.OUTSIDE_BAND, 840_000, "accepted is 8400"),
     (Reason.INSUFFICIENT_MARGIN, 150_000_000, "missing 1.5 USDC"),
     (Reason.OPEN_INTEREST_LIMIT, 10_000_000, "may reach 100"),
+    (Reason.OWNER_LIMIT, 10_000_000, "may reach 100 together"),
+    (Reason.PRICE_LIMIT, 840_000, "accepted is 8400"),
+    (Reason.COLLATERAL_CAP, 150_000_000, "than 1.5 USDC"),
     (Reason.PREMIUM_TOO_LARGE, 840_000, "accepted is 8400"),
     (Reason.BELOW_NOTIONAL_MIN, 1_000_000_000, "notional, 10 USDC"),
     (Reason.MARKET_STATE, MarketState.HALTED, "in its state HALTED;"),
@@ -59,7 +62,7 @@ def test_what_is_missing_is_said_in_the_asset_that_is_given(command: pb.Command,
     assert explained(Reason.INSUFFICIENT_FUNDS, 150_000_000, units)[1].endswith(text)
 
 
-def test_margin_of_a_spot_market_is_in_what_it_settles_in() -> None:
+def test_margin_is_in_the_unit_of_account() -> None:
     said = explained(Reason.INSUFFICIENT_MARGIN, 150_000_000, units_of(order(SPOT.symbol, ASK), Listed()))[1]
     assert said.endswith("missing 1.5 USDC")
 

@@ -3,16 +3,20 @@
 import asyncio
 
 import grpc
+import msgspec
 import pytest
 
+from services.core.collateral import PRICE_ONE
+from services.core.feeds import plain_fields
+from services.core.markets import NO_COLLATERAL
 from services.core.memory_log import MemoryLog
 from services.core.rpc import Refused
 from services.gateway.books import Books
 from services.gateway.queries import Queries
-from services.gateway.read_models import Listings
+from services.gateway.read_models import Collateral, Listings, Marks
 from services.gateway.tails import FeedEvent, Tail
 from tests.unit.gateway.records import Levels, book_changed, event
-from tests.unit.gateway.venue import MARKET
+from tests.unit.gateway.venue import BITCOIN, DOLLAR, MARKET
 from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2
 
 
@@ -128,8 +132,7 @@ async def test_a_tail_that_begins_at_the_end_knows_where_the_feed_stands() -> No
 
 def test_listings_follow_what_happens_to_markets() -> None:
     listings = Listings()
-    names = type(MARKET).__struct_fields__
-    listed = common_pb2.Market(**{name: getattr(MARKET, name) for name in names})
+    listed = common_pb2.Market(**plain_fields(MARKET, common_pb2.Market.DESCRIPTOR))
     listings.take_market(listed)
     assert listings.listed().states[0].state == common_pb2.MARKET_STATE_HALTED
     listed.tick *= 2
@@ -142,3 +145,29 @@ def test_listings_follow_what_happens_to_markets() -> None:
     assert known.tick == 2 * MARKET.tick
     listings.take_delisted(feeds_pb2.MarketDelisted(market=MARKET.id, price=1))
     assert listings.state(MARKET.id) == common_pb2.MARKET_STATE_DELISTED
+
+
+def test_collateral_is_its_terms_and_its_last_price() -> None:
+    listings = Listings()
+    collateral = Collateral(listings)
+    for asset in (DOLLAR, BITCOIN, msgspec.structs.replace(BITCOIN, id=9, symbol="RIGHTS", collateral=NO_COLLATERAL)):
+        listings.take_asset(common_pb2.Asset(**plain_fields(asset, common_pb2.Asset.DESCRIPTOR)))
+    assert [(one.symbol, one.price) for one in collateral.listed().assets] == [("USDC", PRICE_ONE), ("BTC", 0)]
+    for at_ms, price in ((7, 8_000 * PRICE_ONE), (8, 8_001 * PRICE_ONE)):
+        prices = [feeds_pb2.CollateralPrice(asset=BITCOIN.id, price=price)]
+        collateral.take_prices(
+            feeds_pb2.FeedRecord(at_ms=at_ms, marks_updated=feeds_pb2.MarksUpdated(collateral=prices))
+        )
+    _, bitcoin = collateral.listed().assets
+    assert (bitcoin.price, bitcoin.at_ms, bitcoin.collateral.index) == (8_001 * PRICE_ONE, 8, "BTC_USD")
+    assert listings.unit_of_account() == DOLLAR
+
+
+def test_marks_say_the_last_settlement() -> None:
+    marks = Marks(Listings())
+    mark = feeds_pb2.Mark(market=1, mark_price=5, index_price=5)
+    marks.take_marks(feeds_pb2.FeedRecord(marks_updated=feeds_pb2.MarksUpdated(marks=[mark])))
+    assert marks.listed().marks[0].settled_at_ms == 0
+    marks.take_settlement(feeds_pb2.MarketSettled(market=1, step=1, price=4, at_ms=9))
+    (line,) = marks.listed().marks
+    assert (line.settlement_price, line.settled_at_ms) == (4, 9)

@@ -12,6 +12,8 @@ from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
 ACCOUNT = 77
+STOP, TRAILING = common_pb2.TRIGGER_KIND_STOP, common_pb2.TRIGGER_KIND_TRAILING
+LAST = common_pb2.TRIGGER_BY_LAST
 HEADER = m.CommandHeader(ACCOUNT, 1, 2, 3, 4)
 SYMBOL = "BTC_USDC_PERP"
 BUY, SELL = common_pb2.SIDE_BID, common_pb2.SIDE_ASK
@@ -69,6 +71,24 @@ FIRST = ACCOUNT * 256
 ACCEPTED = [
     ("limit order", order(), m.PlaceOrder(HEADER, FIRST, 1, 1, 0, 800_010, 50_000)),
     ("market order", order(price="", side=SELL, time_in_force=IOC), m.PlaceOrder(HEADER, FIRST, 1, -1, 1, 0, 50_000)),
+    (
+        "iceberg in a group",
+        order(display="0.01", group=7),
+        m.PlaceOrder(HEADER, FIRST, 1, 1, 0, 800_010, 50_000, display=1_000, group=7),
+    ),
+    (
+        "bracket",
+        order(
+            exits=[
+                pb.Exit(kind=STOP, trigger_by=LAST, trigger_price="7000", price="6900"),
+                pb.Exit(kind=TRAILING, trail="0.015"),
+            ]
+        ),
+        m.PlaceOrder(
+            *(HEADER, FIRST, 1, 1, 0, 800_010, 50_000),
+            exits=[(1, 3, 700_000, 690_000, 0), (3, 1, 0, 0, 15 * 10**9)],
+        ),
+    ),
     ("all fields", order(subaccount=255, client_id=9), m.PlaceOrder(HEADER, FIRST + 255, 1, 1, 0, 800_010, 50_000, 9)),
     ("cancel by order id", cancel(order_id=5), m.CancelOrder(HEADER, FIRST, 1, 5, 0)),
     ("cancel by client id", cancel(client_id=6), m.CancelOrder(HEADER, FIRST, 1, 0, 6)),
@@ -85,6 +105,7 @@ ACCEPTED = [
     ("replace", replace(), m.ReplaceOrder(HEADER, FIRST, 1, 800_010, 50_000, 5, 0)),
     ("cancel all", pb.Command(cancel_all=pb.CancelAll()), m.CancelAll(HEADER, FIRST, 0)),
     ("cancel all of a market", pb.Command(cancel_all=pb.CancelAll(symbol=SYMBOL)), m.CancelAll(HEADER, FIRST, 1)),
+    ("cancel triggers alone", pb.Command(cancel_all=pb.CancelAll(what=2)), m.CancelAll(HEADER, FIRST, 0, 2)),
     (
         "quotes placed and withdrawn",
         quotes((1, BUY, "8000", "0.5"), (2, SELL, "", "0"), (3, SELL, "8001", "")),
@@ -119,6 +140,12 @@ REFUSED = [
     ("reduce-only without positions", order(symbol=SPOT.symbol, reduce_only=True), Reason.INVALID_ORDER, "spot"),
     ("an end of what never rests", order(expires_ms=5, time_in_force=IOC), Reason.INVALID_ORDER, "never do"),
     ("an end before time began", order(expires_ms=-1), Reason.INVALID_EXPIRY, "Unix ms"),
+    ("an iceberg that never rests", order(display="0.1", time_in_force=FOK), Reason.INVALID_ORDER, "never do"),
+    ("an iceberg that hides nothing", order(display="0.5"), Reason.INVALID_SIZE, "smaller than the size"),
+    ("an iceberg's tip off the lot", order(display="0.00001"), Reason.INVALID_SIZE, "0.0001"),
+    ("three exits", order(exits=[pb.Exit(kind=STOP, trigger_price="1")] * 3), Reason.INVALID_TRIGGER, "at most 2"),
+    ("an exit of no kind", order(exits=[pb.Exit()]), Reason.INVALID_TRIGGER, "STOP (1)"),
+    ("a cancel of something unheard of", pb.Command(cancel_all=pb.CancelAll(what=4)), Reason.INVALID_ORDER, "2 (trig"),
     ("self-trade unheard of", order(self_trade=9), Reason.INVALID_ORDER, "DECREMENT (3)"),
     ("too many figures", order(symbol=SPOT.symbol, price="1234.56"), Reason.INVALID_PRICE, "5 significant"),
     ("replace without price", replace(price=""), Reason.INVALID_PRICE, "plain decimal"),
