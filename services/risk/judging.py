@@ -73,6 +73,8 @@ def work(state: State) -> list[Message]:
     events: list[Message] = []
     for subaccount, now in judged:
         events += judge(state, subaccount, now)
+    if not state.queue:
+        state.touched = dict(state.touched)  # One that has been large stays slow to walk through.
     return events
 
 

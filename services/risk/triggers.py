@@ -274,7 +274,7 @@ def waiting_in(state: State, market: MarketId) -> list[SubaccountId]:
         wires = state.wires.get((kind, market))
         for buckets in (wires.below, wires.above) if wires is not None else ():
             for bucket in buckets.values():
-                found.update((subject[0], None) for subject in bucket if subject[1])
+                found.update((subject[0], None) for subject in bucket.wires if subject[1])
     return sorted(found)
 
 

@@ -34,8 +34,16 @@ def bucket_of(threshold: Price) -> int:
     return (shift << MANTISSA_BITS) + (threshold >> shift)
 
 
-Buckets: TypeAlias = dict[int, dict[Subject, Price]]
-"""Bucket -> subject -> threshold."""
+
+@dataclass(slots=True)
+class Bucket:
+    """Wires whose thresholds lie close together; `nearest` is at least as near to the price as the one to be reached first."""
+
+    nearest: Price
+    wires: dict[Subject, Price] = field(default_factory=dict)
+
+
+Buckets: TypeAlias = dict[int, Bucket]
 
 
 @dataclass(slots=True)
@@ -56,9 +64,9 @@ class Wires:
     def arm(self, subject: Subject, *, below: Price = 0, above: Price = 0) -> None:
         """Let a subject wait for either threshold, 0 for none; it has no wire here, and has_reached was asked before."""
         if below:
-            self.below.setdefault(bucket_of(below), {})[subject] = below
+            put(self.below, -1, subject, below)
         if above:
-            self.above.setdefault(bucket_of(above), {})[subject] = above
+            put(self.above, 1, subject, above)
 
     def disarm(self, subject: Subject, *, below: Price = 0, above: Price = 0) -> None:
         """Take away the wires armed at these thresholds; one that was cut meanwhile is not there any more."""
@@ -76,27 +84,40 @@ class Wires:
         return cut
 
 
+def put(buckets: Buckets, side: int, subject: Subject, threshold: Price) -> None:
+    """Put one wire into its bucket; side -1 is of those that wait below the price."""
+    key = bucket_of(threshold)
+    bucket = buckets.get(key)
+    if bucket is None:
+        bucket = buckets[key] = Bucket(threshold)
+    elif side * (threshold - bucket.nearest) < 0:
+        bucket.nearest = threshold
+    bucket.wires[subject] = threshold
+
+
 def remove(buckets: Buckets, subject: Subject, threshold: Price) -> None:
     """Take one wire out of its bucket, and the bucket away with its last."""
     key = bucket_of(threshold)
     bucket = buckets.get(key)
-    if bucket is not None and bucket.pop(subject, None) is not None and not bucket:
+    if bucket is not None and bucket.wires.pop(subject, None) is not None and not bucket.wires:
         del buckets[key]
 
 
 def take(buckets: Buckets, side: int, price: Price, before: Price) -> list[tuple[Subject, Price]]:
     """Take out what lies between `before` and `price`, thresholds below the price (side -1) or above it; `before` 0 looks at all."""
-    edge = bucket_of(price)
     taken: list[tuple[Subject, Price]] = []
-    for key in passed(buckets, edge, bucket_of(before) if before else None):
+    for key in passed(buckets, bucket_of(price), bucket_of(before) if before else None):
         bucket = buckets[key]
-        reached = [pair for pair in bucket.items() if side * (price - pair[1]) >= 0]
-        if len(reached) == len(bucket):
-            del buckets[key]
-        else:
-            for subject, _threshold in reached:
-                del bucket[subject]
+        if side * (price - bucket.nearest) < 0:
+            continue
+        reached = [pair for pair in bucket.wires.items() if side * (price - pair[1]) >= 0]
         taken += reached
+        if len(reached) == len(bucket.wires):
+            del buckets[key]
+            continue
+        for subject, _threshold in reached:
+            del bucket.wires[subject]
+        bucket.nearest = side * min(side * threshold for threshold in bucket.wires.values())
     return taken
 
 

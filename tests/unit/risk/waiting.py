@@ -80,6 +80,6 @@ def armed(risk: Driven) -> int:
         for wires in risk.state.wires.values()
         for buckets in (wires.below, wires.above)
         for bucket in buckets.values()
-        for subject in bucket
+        for subject in bucket.wires
         if subject[1]
     )
