@@ -48,18 +48,19 @@ def check_schedule(tiers: list[FeeTier]) -> Refusal | None:
 
 
 def process_account_tier(state: State, command: SetAccountTier) -> list[Message]:
-    """Give an account a tier of the schedule, or tier 0."""
+    """Give an account a tier that fees or limits name, or tier 0."""
     header = command.header
     answer = state.commands.take(header, check_admin(header, state.genesis, state.now_ms, two=True), state.now_ms)
     if answer is not None:
         return [*answer]
-    refusal = check_tier(state.fee_tiers, command)
+    refusal = check_tier(state, command)
     resolved = state.commands.resolve(header.account, header.command_id, refusal=refusal)
     return [*resolved] if refusal is not None else [AccountTierSet(command.account, command.tier), *resolved]
 
 
-def check_tier(tiers: list[FeeTier], command: SetAccountTier) -> Refusal | None:
-    """Refuse a tier that the schedule does not name, and what cannot be an account."""
-    if command.tier and command.tier not in [tier for tier, _maker, _taker in tiers]:
+def check_tier(state: State, command: SetAccountTier) -> Refusal | None:
+    """Refuse a tier that neither fees nor limits name, and what cannot be an account."""
+    named = [tier for tier, *_ in (*state.fee_tiers, *state.limit_tiers)]
+    if command.tier and command.tier not in named:
         return Refusal(Reason.INVALID_TIER, TIER_MAX)
     return None if 0 < command.account < ACCOUNTS else Refusal(Reason.UNKNOWN_ACCOUNT)

@@ -11,6 +11,7 @@ from services.core.messages import (
     AdminFrameSigned,
     AssetListed,
     Book,
+    CollateralListed,
     CommandResolved,
     ContributeToFund,
     DepositCredited,
@@ -18,12 +19,16 @@ from services.core.messages import (
     FeeScheduleSet,
     FrameSigned,
     FundContributed,
+    LimitTiersSet,
     ListAsset,
     Message,
+    OwnerSet,
     Posted,
     Record,
     SetAccountTier,
     SetFeeSchedule,
+    SetLimitTiers,
+    SetOwner,
     WithdrawalPaid,
     WithdrawalRequested,
     WithdrawalReturned,
@@ -32,16 +37,17 @@ from services.core.messages import (
 from services.core.reasons import Reason, Refusal
 from services.core.spine import Machine, machine_number
 from services.settlement.fees import process_account_tier, process_fee_schedule
+from services.settlement.limits import process_limit_tiers, process_owner
+from services.settlement.listing import check_asset
 from services.settlement.state import State, check_invariants
-
-ASSETS_MAX = 2**22
-"""As markets, whose numbers below zero are assets of the books, too."""
 
 Input: TypeAlias = (
     ListAsset
     | ContributeToFund
     | SetFeeSchedule
     | SetAccountTier
+    | SetLimitTiers
+    | SetOwner
     | FaucetDeposit
     | FrameSigned
     | AdminFrameSigned
@@ -49,8 +55,11 @@ Input: TypeAlias = (
 )
 Output: TypeAlias = (
     AssetListed
+    | CollateralListed
     | FeeScheduleSet
     | AccountTierSet
+    | LimitTiersSet
+    | OwnerSet
     | DepositCredited
     | WithdrawalPaid
     | WithdrawalReturned
@@ -76,6 +85,10 @@ def apply(state: State, record: Record) -> list[Message]:
             return process_fee_schedule(state, schedule)
         case SetAccountTier() as tier:
             return process_account_tier(state, tier)
+        case SetLimitTiers() as limits:
+            return process_limit_tiers(state, limits)
+        case SetOwner() as owner:
+            return process_owner(state, owner)
         case FrameSigned() | AdminFrameSigned():
             return []
         case unknown:
@@ -111,7 +124,15 @@ def check_deposit(state: State, deposit: FaucetDeposit) -> Refusal | None:
         return Refusal(Reason.UNKNOWN_ASSET)
     if not 0 < deposit.amount <= asset.faucet_max:
         return Refusal(Reason.INVALID_AMOUNT, asset.faucet_max)
-    return check_room(state, deposit.asset, deposit.amount)
+    return check_room(state, deposit.asset, deposit.amount) or check_cap(state, asset, deposit.amount)
+
+
+def check_cap(state: State, asset: Asset, amount: Amount) -> Refusal | None:
+    """Refuse what would give the venue more of an asset than it takes as collateral."""
+    most = asset.collateral.venue_max
+    if most and state.custody.get(asset.id, 0) + amount > most:
+        return Refusal(Reason.COLLATERAL_CAP, most)
+    return None
 
 
 def check_room(state: State, asset: AssetId, amount: Amount) -> Refusal | None:
@@ -122,7 +143,7 @@ def check_room(state: State, asset: AssetId, amount: Amount) -> Refusal | None:
 
 
 def process_list_asset(state: State, listing: ListAsset) -> list[Message]:
-    """List an asset and tell everybody; the same again changes nothing."""
+    """List an asset and tell everybody, and who makes its price if it has one; the same again changes nothing."""
     header = listing.header
     answer = state.commands.take(header, check_admin(header, state.genesis, state.now_ms), state.now_ms)
     if answer is not None:
@@ -133,15 +154,8 @@ def process_list_asset(state: State, listing: ListAsset) -> list[Message]:
     if refusal is not None or known is not None:
         return [*done]
     state.assets[listing.asset.id] = listing.asset
-    return [AssetListed(listing.asset), *done]
-
-
-def check_asset(asset: Asset) -> Refusal | None:
-    """Refuse an asset that could not be kept exactly."""
-    sound = (
-        0 < asset.id < ASSETS_MAX and asset.symbol != "" and 0 <= asset.decimals <= 12 and 0 <= asset.faucet_max < LIMIT
-    )
-    return None if sound else Refusal(Reason.INVALID_LISTING)
+    priced = [CollateralListed(listing.asset.id)] if listing.asset.collateral.index else []
+    return [AssetListed(listing.asset), *priced, *done]
 
 
 def check_same(known: Asset, asset: Asset) -> Refusal | None:

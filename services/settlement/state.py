@@ -1,17 +1,20 @@
-"""Assets, custody, transit and fee tiers of the settlement machine."""
+"""Assets, custody, transit, tiers and owners of the settlement machine."""
 
 from dataclasses import dataclass, field
 
 from services.core.commands import Commands
-from services.core.fixed import Amount, AssetId, invariant
+from services.core.fixed import AccountId, Amount, AssetId, invariant
 from services.core.markets import Asset
-from services.core.messages import FeeTier
+from services.core.messages import FeeTier, LimitTier
 from services.core.spine import MachineState
 
 
 @dataclass(slots=True)
 class State(MachineState):
-    """`custody` is what the venue really holds; the OUTSIDE book is minus that. `fee_tiers` are ascending by number."""
+    """`custody` is what the venue really holds; the OUTSIDE book is minus that. Tiers are ascending by number.
+
+    `owners` names the owner of an account where that is not its own.
+    """
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
     custody: dict[AssetId, Amount] = field(default_factory=dict)
@@ -19,13 +22,16 @@ class State(MachineState):
     commands: Commands = field(default_factory=Commands)
     deposits: int = 0
     fee_tiers: list[FeeTier] = field(default_factory=list)
+    limit_tiers: list[LimitTier] = field(default_factory=list)
+    owners: dict[AccountId, int] = field(default_factory=dict)
 
 
 def check_invariants(state: State) -> None:
-    """Custody is never negative; minus custody and transit sum to zero per asset; fee tiers are ascending."""
+    """Custody is never negative; minus custody and transit sum to zero per asset; tiers are ascending."""
     for asset, held in state.custody.items():
         invariant(held >= 0, "custody holds no negative amount")
         transit = sum(books.get(asset, 0) for books in state.transit.values())
         invariant(transit == held, "what custody holds went to the other machines")
-    tiers = [tier for tier, _maker, _taker in state.fee_tiers]
-    invariant(tiers == sorted(dict.fromkeys(tiers)), "fee tiers are ascending, each once")
+    for tiers in ([tier for tier, *_ in state.fee_tiers], [tier for tier, *_ in state.limit_tiers]):
+        invariant(tiers == sorted(dict.fromkeys(tiers)), "tiers are ascending, each once")
+    invariant(all(state.owners.values()), "an account without another owner is not written down")

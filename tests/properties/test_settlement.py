@@ -1,4 +1,4 @@
-"""Laws of settlement: custody holds deposits less withdrawals, never less than nothing."""
+"""Laws of settlement: custody holds deposits less withdrawals, never less than nothing; deposits never take it past the venue's cap."""
 
 import random
 
@@ -15,14 +15,19 @@ def settled(seed: int, length: int) -> Driven:
     """Settlement after a random history; each record is checked against what custody should hold."""
     chance = random.Random(seed)
     machine = Driven("settlement")
-    machine.tell(machine.commands.list_asset(but(USDC, faucet_max=1_000)))
+    cap = chance.choice([0, 1, 1_500, 10_000])
+    capped = but(USDC.collateral, venue_max=cap)
+    machine.tell(machine.commands.list_asset(but(USDC, faucet_max=1_000, collateral=capped)))
     held = 0
     for number in range(1, length + 1):
         who, amount = chance.choice([ALICE, BOB]), chance.randint(-5, 1_100)
         kind = chance.choice(["deposit", "contribution", "withdrawal", "withdrawal"])
         if kind == "deposit":
             events = machine.tell(machine.commands.deposit(who, amount))
-            held += sum(event.amount for event in events if isinstance(event, m.DepositCredited))
+            given = sum(event.amount for event in events if isinstance(event, m.DepositCredited))
+            held += given
+            assert not given or not cap or held <= cap
+            assert given or not 0 < amount <= 1_000 or (cap and held + amount > cap)
         elif kind == "contribution":
             events = machine.tell(machine.commands.contribute(amount))
             held += sum(event.amount for event in events if isinstance(event, m.FundContributed))

@@ -6,12 +6,13 @@ import pytest
 
 from services.core import messages as m
 from services.core.commands import WINDOW_MAX_MS
-from services.core.fixed import LIMIT
+from services.core.fixed import FRACTION_ONE, LIMIT
 from services.core.reasons import Reason
 from services.core.spine import machine_number
 from tests.builders import (
     ADMIN_KEY,
     ALICE,
+    BITCOIN,
     BOB,
     SECOND_ADMIN_KEY,
     START_MS,
@@ -19,10 +20,13 @@ from tests.builders import (
     USDC_UNIT,
     Driven,
     but,
+    genesis,
     only,
     reason_of,
     the,
 )
+
+COIN, ONE = BITCOIN.collateral, FRACTION_ONE
 
 
 @pytest.fixture
@@ -37,12 +41,33 @@ def test_an_asset_is_listed_once() -> None:
     machine = Driven("settlement")
     listing = machine.commands.list_asset()
     events = machine.tell(listing)
+    assert only(m.CollateralListed, events) == []
     assert events[0] == m.AssetListed(USDC)
     assert reason_of(events) is Reason.NONE
     assert machine.tell(listing) == []
     again = machine.tell(machine.commands.list_asset())
     assert reason_of(again) is Reason.NONE
     assert only(m.AssetListed, again) == []
+
+
+def test_of_an_asset_with_an_index_one_funding_partition_makes_the_price() -> None:
+    machine = Driven("settlement", founding=genesis(funding=3))
+    events = machine.tell(machine.commands.list_asset(BITCOIN))
+    assert events[:2] == [m.AssetListed(BITCOIN), m.CollateralListed(BITCOIN.id)]
+    told = [(topic, partition) for topic, partition, _ in machine.engine.outputs if topic == "funding.inbox"]
+    assert sorted(told) == [("funding.inbox", 0), *[("funding.inbox", shard) for shard in range(3)]]
+
+
+def test_no_deposit_takes_custody_past_what_the_venue_takes() -> None:
+    machine = Driven("settlement")
+    machine.tell(machine.commands.list_asset(but(BITCOIN, collateral=but(COIN, venue_max=100))))
+    assert reason_of(machine.tell(machine.commands.deposit(ALICE, 60, asset=2))) is Reason.NONE
+    refused = machine.tell(machine.commands.deposit(BOB, 41, asset=2))
+    assert (reason_of(refused), the(m.CommandResolved, refused).limit) == (Reason.COLLATERAL_CAP, 100)
+    assert reason_of(machine.tell(machine.commands.deposit(BOB, 40, asset=2))) is Reason.NONE
+    machine.tell(m.WithdrawalRequested(ALICE.subaccount, 2, 60, 1, "x"))
+    assert reason_of(machine.tell(machine.commands.deposit(BOB, 60, asset=2))) is Reason.NONE
+    assert machine.state.custody == {2: 100}
 
 
 def test_a_deposit_goes_from_outside_to_risk(settlement: Driven) -> None:
@@ -129,6 +154,8 @@ ASSETS: list[tuple[str, Reason, dict[str, Any]]] = [
     ("no symbol", Reason.INVALID_LISTING, {"id": 2, "symbol": ""}),
     ("too many decimals", Reason.INVALID_LISTING, {"id": 2, "decimals": 13}),
     ("a faucet without end", Reason.INVALID_LISTING, {"id": 2, "faucet_max": LIMIT}),
+    ("a weight beyond all", Reason.INVALID_LISTING, {"id": 2, "collateral": but(COIN, maintenance_weight=ONE + 1)}),
+    ("more for opening", Reason.INVALID_LISTING, {"id": 2, "collateral": but(COIN, initial_weight=ONE)}),
     ("another listing under a known id", Reason.ALREADY_LISTED, {"symbol": "USDT"}),
 ]
 
@@ -150,7 +177,9 @@ def test_a_contribution_goes_to_the_fund(settlement: Driven) -> None:
 def test_money_of_the_venue_needs_two_admins(settlement: Driven) -> None:
     """Whoever is missing or is no second admin, the reason says it, and nothing is remembered of the command."""
     commands = settlement.commands
-    for command in (commands.contribute(5), commands.fee_schedule((1, 0, 0)), commands.tier(ALICE, 0)):
+    limits = m.SetLimitTiers(commands.approved(), [(1, 0, 0)])
+    owner = m.SetOwner(commands.approved(), ALICE.account, 5)
+    for command in (commands.contribute(5), commands.fee_schedule((1, 0, 0)), commands.tier(ALICE, 0), limits, owner):
         for approver, reason in (
             (0, Reason.SECOND_SIGNATURE_MISSING),
             (ADMIN_KEY, Reason.UNAUTHORIZED),
