@@ -8,8 +8,9 @@ Outputs     MarketListed, SettlementMarked, FundingStepped, MarketSettled, Marke
             passes them on; MarksUpdated to matching and risk; CommandResolved and all of these but MarketStateSet to feed.markets
 State       last price of each source and what is wrong with it; per market the mark, samples of premium and basis, remainder of the last
             step, what the next settlement will be priced by; prices of collateral; calendars; changes and ends to come
-Invariants  a mark comes only from enough fresh sources that agree and stays within half the band of the index; the remainder is less
-            than one unit; a change or an end takes effect at its time, however late its timer fires; nothing is settled without a
-            price made for it; most of the sources of a collateral price must move before it does
+Invariants  a mark comes only from enough fresh sources that agree and stays within half the band of the index, but for what a mean has
+            fixed already of the price at which a future will end; the remainder is less than one unit; a change or an end takes effect
+            at its time, however late its timer fires; nothing is settled without a price made for it; most of the sources of a
+            collateral price must move before it does
 Source      DESIGN.md 1.6 and 3; M-3; F-1.2, F-1.3, F-1.5; F-2.3, F-2.8 to F-2.10, scaled to the interval; F-HL-5, F-HL-6
 """

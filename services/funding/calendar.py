@@ -92,8 +92,8 @@ def rules_of(calendar: Calendar, others: list[Calendar], markets: list[tuple[Mar
     """Judge rule by rule.
 
     1 it has an id; 2 its market is a future; 3 which has no end of its own; 4 weeks and quarters are 0 to 8, not both 0; 5 the hour lies
-    within a day; 6 there are ids for all that are there at once, and they are ids; 7 no market has one of its ids or symbols; 8 nor does
-    another calendar give them.
+    within a day; 6 there are ids for all that are there at once, and they are ids; 7 no other calendar gives one of its ids or
+    symbols; 8 nor has a market one.
     """
     market = calendar.market
     yield 0 < calendar.id < LIMIT
@@ -103,5 +103,5 @@ def rules_of(calendar: Calendar, others: list[Calendar], markets: list[tuple[Mar
     yield 0 <= weeks <= AHEAD_MAX and 0 <= quarters <= AHEAD_MAX and weeks + quarters > 0
     yield 0 <= calendar.hour_ms < DAY_MS
     yield weeks + quarters <= calendar.markets_max and market.id + calendar.markets_max <= MARKETS_MAX
-    yield not any(names(calendar, *known) for known in markets)
     yield not any(overlap(calendar, other) for other in others)
+    yield not any(names(calendar, *known) for known in markets)

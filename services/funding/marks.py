@@ -23,16 +23,17 @@ def update_mark(state: State, market: Market, funding: MarketFunding) -> bool:
     index = to_market_price(market, agreed_for(state, market))
     if not 0 < index <= market.price_max:
         return False
-    width = mark_width(index, market.band)
     funding.index_price = index
-    if market.is_future:
-        fair = by_basis = by_book = dated_price(state, market, funding, index)
-    else:
-        fair = index if market.is_spot else fair_price_of(market, index, funding.rate, state.now_ms)
-        by_basis = index + funding.basis.value
-        by_book = book_price(funding.best_bid, funding.best_ask, funding.last_price)
-    funding.mark_price = mark_price(index, fair, by_basis, by_book, width, market.tick)
+    funding.mark_price = (dated_mark if market.is_future else undated_mark)(state, market, funding, index)
     return True
+
+
+def undated_mark(state: State, market: Market, funding: MarketFunding, index: Price) -> Price:
+    """Mark of a market without an end: of three views the middle one."""
+    fair = index if market.is_spot else fair_price_of(market, index, funding.rate, state.now_ms)
+    by_basis = index + funding.basis.value
+    by_book = book_price(funding.best_bid, funding.best_ask, funding.last_price)
+    return mark_price(index, fair, by_basis, by_book, mark_width(index, market.band), market.tick)
 
 
 def fair_price_of(market: Market, index: Price, rate: Fraction, now_ms: Milliseconds) -> Price:
@@ -41,9 +42,13 @@ def fair_price_of(market: Market, index: Price, rate: Fraction, now_ms: Millisec
     return fair_price(index, rate, left_ms, market.funding_interval_ms)
 
 
-def dated_price(state: State, market: Market, funding: MarketFunding, index: Price) -> Price:
-    """Fair price of a dated future; in the window of a mean of the index, what the mean so far and this price make of it."""
-    forward = dated_fair_price(index, funding.basis.value, market.expires_ms - state.now_ms)
+def dated_mark(state: State, market: Market, funding: MarketFunding, index: Price) -> Price:
+    """Mark of a dated future: its fair price alone; in the window of a mean of the index, what the mean so far and this price make of it.
+
+    What the mean has fixed already is no view of anybody, so it may lie further from the index than half the band
+    """
+    fair = dated_fair_price(index, funding.basis.value, market.expires_ms - state.now_ms)
+    forward = mark_price(index, fair, fair, fair, mark_width(index, market.band), market.tick)
     settling = state.settling.get(market.id)
     if settling is None or market.expiry_price != SettlementPrice.INDEX_MEAN:
         return forward
@@ -52,7 +57,8 @@ def dated_price(state: State, market: Market, funding: MarketFunding, index: Pri
         return forward
     length_ms = window.due_ms - window.begins_ms
     elapsed_ms = min(state.now_ms - window.begins_ms, length_ms)
-    return blend(to_market_price(market, window.samples.value), forward, elapsed_ms, length_ms)
+    blended = blend(to_market_price(market, window.samples.value), forward, elapsed_ms, length_ms)
+    return max(market.tick, blended - blended % market.tick)
 
 
 def agreed_for(state: State, market: Market) -> Price:
