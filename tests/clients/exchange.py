@@ -11,6 +11,8 @@ import msgspec
 
 from services.client import Vigil
 from services.core import messages as m
+from services.core.decimals import parse_decimal
+from services.core.fixed import INDEX_DECIMALS
 from services.core.host import Host, HostSettings
 from services.core.log import Log
 from services.core.memory_log import MemoryLog
@@ -39,8 +41,16 @@ MACHINES: list[tuple[Machine[Any], ModuleType]] = [
     (RISK, risk_api),
     (INSURANCE_FUND, insurance_fund_api),
 ]
-PRICE = 8_000 * 10**8
-PRICES = {"BTC_USD": PRICE, "ETH_USD": 200 * 10**8, "SOL_USD": 20 * 10**8}
+PRICES = {
+    "BTC_USD": "8000",
+    "BTC_USDT": "8000",
+    "ETH_USD": "200",
+    "SOL_USD": "20",
+    "USDT_USD": "1",
+    "TBILL_USD": "1.02",
+    "PEPE_USD": "0.00001",
+}
+OBSERVED = {index: parse_decimal(price, INDEX_DECIMALS) for index, price in PRICES.items()}
 SOURCES = ("one", "two", "three")
 CALM = GatewaySettings(loop_late_s_max=60, standing_s=60, lag_ms_max=60_000)
 """Clients are judged here. The machines share their loop with the gateway, which shall not call that overload."""
@@ -88,7 +98,9 @@ class Exchange:
         """Observe the same prices again and again, so that marks stay fresh."""
         while True:
             now = self.home.now_ms()
-            seen = [m.PriceObserved(source, index, price, now) for index, price in PRICES.items() for source in SOURCES]
+            seen = [
+                m.PriceObserved(source, index, price, now) for index, price in OBSERVED.items() for source in SOURCES
+            ]
             await self.home.append("funding.inbox", 0, [msgspec.msgpack.encode(m.Record(one)) for one in seen])
             await asyncio.sleep(0.3)
 

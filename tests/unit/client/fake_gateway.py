@@ -5,7 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
@@ -16,10 +16,23 @@ from services.core.memory_log import wall_clock_ms
 from vigil.v1 import common_pb2, market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc
 from vigil.v1 import trading_pb2 as pb
 
+Answer = TypeVar("Answer")
 VENUE = "fake"
 PACE = Pace(timeout_s=0.5, retries=(0.01, 0.02, 0.04), ask_every_s=0.02, ask_for_s=10, reconnect_s_max=0.05)
 ANSWER, SWALLOW, LOSE_BEFORE, LOSE_AFTER, REFUSE = "answer", "swallow", "lose before", "lose after", "refuse"
-USDC = common_pb2.Asset(id=1, symbol="USDC", decimals=8)
+WHOLE = common_pb2.Collateral(initial_weight=10**12, maintenance_weight=10**12)
+USDC = common_pb2.Asset(id=1, symbol="USDC", decimals=8, collateral=WHOLE)
+COIN = common_pb2.Asset(id=2, symbol="BTC", decimals=8, collateral=common_pb2.Collateral(index="BTC_USD"))
+INVERSE = common_pb2.Market(
+    id=2,
+    symbol="BTC_USD_20260626",
+    kind=5,
+    settlement_asset=2,
+    price_decimals=1,
+    settlement_decimals=8,
+    face=1_000,
+    expires_ms=90_000_000,
+)
 BTC = common_pb2.Market(
     id=1, symbol="BTC_USDC_PERP", kind=1, settlement_asset=1, price_decimals=2, size_decimals=5, settlement_decimals=8
 )
@@ -38,6 +51,8 @@ class Fake(trading_pb2_grpc.TradingServicer, market_data_pb2_grpc.MarketDataServ
     after: list[Any] = field(default_factory=list)
     scripts: list[Iterable[Any]] = field(default_factory=list)
     account: pb.Account = field(default_factory=pb.Account)
+    asked: list[pb.Query] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=dict)
 
     async def GetTime(self, request: pb.TimeQuery, context: Any) -> pb.TimeAnswer:  # noqa: N802
         del request, context
@@ -45,7 +60,7 @@ class Fake(trading_pb2_grpc.TradingServicer, market_data_pb2_grpc.MarketDataServ
 
     async def ListMarkets(self, request: Any, context: Any) -> market_data_pb2.Listings:  # noqa: N802
         del request, context
-        return market_data_pb2.Listings(assets=[USDC], markets=[BTC])
+        return market_data_pb2.Listings(assets=[USDC, COIN], markets=[BTC, INVERSE])
 
     async def GetAccount(self, request: pb.SignedQuery, context: Any) -> pb.Account:  # noqa: N802
         del request, context
@@ -54,6 +69,31 @@ class Fake(trading_pb2_grpc.TradingServicer, market_data_pb2_grpc.MarketDataServ
     async def GetKeys(self, request: pb.SignedQuery, context: Any) -> pb.AccountKeys:  # noqa: N802
         del context
         return pb.AccountKeys(account=self.read(request).account)
+
+    async def GetMargin(self, request: pb.SignedQuery, context: Any) -> pb.MarginReport:  # noqa: N802
+        del context
+        return self.answer(request, "margin", pb.MarginReport)
+
+    async def GetMaxOrderSize(self, request: pb.SignedQuery, context: Any) -> pb.MaxOrderSize:  # noqa: N802
+        del context
+        return self.answer(request, "max_order_size", pb.MaxOrderSize)
+
+    async def GetTriggers(self, request: pb.SignedQuery, context: Any) -> pb.Triggers:  # noqa: N802
+        del context
+        return self.answer(request, "triggers", pb.Triggers)
+
+    async def GetCollateral(self, request: Any, context: Any) -> market_data_pb2.CollateralPrices:  # noqa: N802
+        del request, context
+        prices: market_data_pb2.CollateralPrices = self.answers["collateral"]
+        return prices
+
+    def answer(self, request: pb.SignedQuery, subject: str, kind: type[Answer]) -> Answer:
+        """What the test wants to be answered about a subject, which the query must name."""
+        self.asked.append(self.read(request))
+        assert self.asked[-1].WhichOneof("subject") == subject
+        answer = self.answers[subject]
+        assert isinstance(answer, kind)
+        return answer
 
     async def Submit(self, request: pb.SignedFrame, context: Any) -> pb.FrameResult:  # noqa: N802
         fate = self.fate()

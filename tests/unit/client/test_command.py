@@ -71,10 +71,37 @@ def test_an_unreachable_venue_is_one_line(key_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("nonsense",), ("order", "buy"), ("result", "0", "--timestamp", "1"), ("book", "X", "--depth", "0")]
+    "arguments",
+    [
+        ("nonsense",),
+        ("order", "buy"),
+        ("result", "0", "--timestamp", "1"),
+        ("book", "X", "--depth", "0"),
+        ("twap", "hold", "X", "1"),
+    ],
 )
 def test_wrong_usage_is_exit_code_2(key_file: Path, arguments: tuple[str, ...]) -> None:
     assert vigil(*arguments, key_file=key_file)[0] == 2
+
+
+MEANT_OTHERWISE = [
+    ("leverage 101", "1 to 100"),
+    ("leverage 2x", "1 to 100"),
+    ("protect X", "--quantity, --delta or both"),
+    ("protect X --interval off --delta 1", "--quantity, --delta or both"),
+    ("protect X --reset --frozen 5s", "--reset stands alone"),
+    ("protect X --quantity 1 --interval soon", "500ms"),
+    ("twap buy X 1 --tolerance lots", "2% or 0.02"),
+    ("twap buy X 1 --for 0m", "30s, 5m"),
+    ("order sell X all", "such as 0.1"),
+]
+
+
+@pytest.mark.parametrize(("line", "text"), MEANT_OTHERWISE)
+def test_what_cannot_be_meant_says_what_is_accepted(key_file: Path, line: str, text: str) -> None:
+    vigil("keys", "new", key_file=key_file)
+    code, output = vigil(*line.split(), key_file=key_file)
+    assert (code, text in output) == (2, True)
 
 
 def test_two_times_in_force_exclude_each_other(key_file: Path) -> None:

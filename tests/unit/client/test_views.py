@@ -6,6 +6,7 @@ import pytest
 
 from services.client.commands import cancel_command, order_command
 from services.client.views import KeyView, exact, key_view, plain
+from services.client.waiting import cancel_trigger_command
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
@@ -52,6 +53,12 @@ def test_orders_rest_unless_they_cannot() -> None:
     assert kind(price="1") == common_pb2.TIME_IN_FORCE_GTC
     assert kind() == kind(price="1", reduce_only=True) == common_pb2.TIME_IN_FORCE_IOC
     assert kind(price="1", time_in_force=common_pb2.TIME_IN_FORCE_POST_ONLY) == common_pb2.TIME_IN_FORCE_POST_ONLY
+
+
+@pytest.mark.parametrize("ids", [{}, {"trigger_id": 1, "client_id": 1}])
+def test_a_cancel_names_one_trigger(ids: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="trigger_id or by client_id"):
+        cancel_trigger_command("X", **ids)
 
 
 @pytest.mark.parametrize("ids", [{}, {"order_id": 1, "client_id": 1}])

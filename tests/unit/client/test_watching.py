@@ -192,6 +192,50 @@ def test_a_mirror_takes_the_quotes_of_a_mass_quote() -> None:
     assert mirror.view().balances[0].hold == Decimal("0.00000077")
 
 
+def waiting(seq: int, status: int, price: int, **more: Any) -> feeds_pb2.FeedRecord:
+    updated = feeds_pb2.TriggerUpdated(
+        subaccount=OWN,
+        market=1,
+        trigger_id=4,
+        kind=common_pb2.TRIGGER_KIND_TRAILING,
+        trigger_price=price,
+        status=common_pb2.TriggerStatus.ValueType(status),
+        **more,
+    )
+    return event(seq, trigger_updated=updated)
+
+
+def test_a_mirror_follows_what_waits_and_how_leverage_is_bounded() -> None:
+    mirror = AccountMirror(snapshot(4), LISTED)
+    mirror.take(waiting(5, common_pb2.TRIGGER_STATUS_PENDING, 790_000, trail=10**10))
+    mirror.take(waiting(6, common_pb2.TRIGGER_STATUS_PENDING, 795_000, trail=10**10))
+    (stop,) = mirror.view().triggers
+    assert (stop.kind, stop.trigger_price, stop.trail, stop.size) == (
+        "trailing",
+        Decimal(7_950),
+        Decimal("0.01"),
+        None,
+    )
+    mirror.take(waiting(7, common_pb2.TRIGGER_STATUS_TRIGGERED, 795_000))
+    mirror.take(event(8, leverage_set=feeds_pb2.LeverageSet(subaccount=OWN, leverage_max=5)))
+    view = mirror.view()
+    assert (view.triggers, [(one.subaccount, one.leverage_max) for one in view.leverages]) == ((), [(0, 5)])
+
+
+def test_a_mirror_begins_with_what_waits_and_forgets_what_expiry_closed() -> None:
+    begun = snapshot(4)
+    begun.subaccounts[0].leverage_max = 7
+    begun.subaccounts[0].triggers.add(subaccount=OWN, market=1, trigger_id=9, ends_ms=50)
+    begun.subaccounts[0].positions.add(market=1, size=4_000, basis=-32_000_000_000)
+    mirror = AccountMirror(begun, LISTED)
+    assert mirror.view().triggers[0].ends_ms == 50
+    assert mirror.view().leverages[0].leverage_max == 7
+    settled = feeds_pb2.PositionSettled(subaccount=OWN, market=1, price=800_000, amount=5)
+    mirror.take(event(5, position_settled=settled))
+    mirror.take(event(6, position_changed=feeds_pb2.PositionChanged(subaccount=OWN, market=1)))
+    assert mirror.view().positions == ()
+
+
 async def test_an_account_goes_on_after_its_last_event_or_from_a_new_snapshot() -> None:
     fake = Fake(
         account=snapshot(10),
