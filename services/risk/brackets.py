@@ -1,7 +1,7 @@
 """What a fill does to what waits beside its order: it ends the group, arms the exits, and counts for a TWAP (OCO, bracket)."""
 
 from services.core.fixed import MarketId, Size
-from services.core.messages import Exit, Message, OrderFilled, TimeInForce, TriggerKind, TriggerStatus
+from services.core.messages import Exit, Message, OrderAdmitted, OrderFilled, TimeInForce, TriggerKind, TriggerStatus
 from services.core.reasons import Reason
 from services.risk import triggers, twap
 from services.risk.state import Exposure, OpenOrder, State, Subaccount
@@ -20,9 +20,7 @@ def after_fill(
     if subaccount.triggers:
         events += end_exits(state, subaccount, exposure)
     opened = opened_by(exposure, fill.size)
-    for one in order.exits if opened else ():
-        events += arm(state, subaccount, exposure.market, order, one, opened)
-    return events
+    return [*events, *arm_all(state, subaccount, exposure.market, order, opened)] if opened and order.exits else events
 
 
 def opened_by(exposure: Exposure, size: Size) -> Size:
@@ -38,6 +36,17 @@ def end_exits(state: State, subaccount: Subaccount, exposure: Exposure) -> list[
         if trigger.group < 0 and trigger.market == exposure.market and trigger.side * exposure.size >= 0
     ]
     return [event for one in ended for event in triggers.cancel(state, subaccount, one, Reason.NO_POSITION)]
+
+
+def arm_all(state: State, subaccount: Subaccount, market: MarketId, order: OpenOrder, opened: Size) -> list[Message]:
+    """Arm every exit of an order, unless the price of one before it is there already: that one ends the others."""
+    events: list[Message] = []
+    for one in order.exits:
+        told = arm(state, subaccount, market, order, one, opened)
+        events += told
+        if any(isinstance(event, OrderAdmitted) for event in told):
+            break
+    return events
 
 
 def arm(

@@ -75,7 +75,9 @@ def test_what_opens_after_an_exit_gets_exits_of_its_own(risk: Driven) -> None:
     fill(risk, order, COIN // 4, remaining=COIN * 3 // 4)
     closing = the(m.OrderAdmitted, mark(risk, MARK - 100 * DOLLAR))
     events = fill(risk, order, COIN * 3 // 4)
-    assert stands(events) == [(PENDING, 0), (TRIGGERED, 0), (PENDING, 0)], "the stop's price is there already"
+    assert stands(events) == [(PENDING, 0), (TRIGGERED, 0)], (
+        "the stop's price is there already, so the other is not armed"
+    )
     assert the(m.OrderAdmitted, events).size == COIN * 3 // 4
     assert closing.size == COIN // 4
 

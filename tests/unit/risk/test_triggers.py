@@ -217,6 +217,7 @@ def test_a_trailing_stop_follows_what_matters_and_no_more(risk: Driven) -> None:
     placed = risk.tell(trigger(risk, TRAILING, SELL, trail=PERCENT))
     assert [one.trigger_price for one in only(m.TriggerUpdated, placed)] == [0, 7_920 * DOLLAR]
     assert not stands(mark(risk, MARK + 7))
+    assert the(m.TriggerUpdated, mark(risk, MARK + 80)).trigger_price == 7_920 * DOLLAR + 79
     assert not stands(mark(risk, 7_921 * DOLLAR))
     assert the(m.TriggerUpdated, mark(risk, 9_000 * DOLLAR)).trigger_price == 8_910 * DOLLAR
     assert not stands(mark(risk, 8_911 * DOLLAR))
