@@ -140,3 +140,41 @@ def test_the_buckets_of_orders_and_cancels_are_apart_and_refill(risk: Driven) ->
     assert reason_of(risk.tell(but(wrong, header=but(wrong.header, command_id=999)))) is Reason.INVALID_SIZE
     account.cancels_bucket.used, account.cancels_bucket.at_ms = CANCELS_PER_S * BURST_MS, risk.now_ms
     assert reason_of(risk.tell(risk.commands.cancel(ALICE, 1))) is Reason.TOO_MANY_REQUESTS
+
+
+def stop(risk: Driven) -> None:
+    """Let a stop wait."""
+    ioc, by_mark = m.TimeInForce.IOC, m.TriggerBy.MARK
+    header = risk.commands.header(ALICE)
+    risk.tell(m.PlaceTrigger(header, WHO, 1, m.TriggerKind.STOP, -1, ioc, by_mark, MARK - 100, 0, 100))
+
+
+WHAT = [("orders", m.Cancels.ORDERS, 1, 0), ("triggers", m.Cancels.TRIGGERS, 0, 1), ("both", m.CANCELS_ALL, 1, 1)]
+
+
+@pytest.mark.parametrize(("what", "orders", "triggers"), [row[1:] for row in WHAT], ids=[row[0] for row in WHAT])
+def test_cancel_all_takes_what_is_asked_for(risk: Driven, what: int, orders: int, triggers: int) -> None:
+    place(risk, size=100)
+    stop(risk)
+    command = but(risk.commands.cancel_all(ALICE), what=what)
+    events = risk.tell(command)
+    assert (len(only(m.CancelAllRequested, events)), len(only(m.TriggerUpdated, events))) == (orders, triggers)
+    if orders:
+        events = risk.tell(m.AllCancelled(WHO, 1, command.header.command_id))
+    assert the(m.CommandResolved, events).outcome == m.Outcome.DONE
+
+
+@pytest.mark.parametrize("what", [0, 4, -1])
+def test_cancel_all_of_nothing_is_refused(risk: Driven, what: int) -> None:
+    result = the(m.CommandResolved, risk.tell(but(risk.commands.cancel_all(ALICE), what=what)))
+    assert (result.reason, result.limit) == (Reason.INVALID_ORDER, m.CANCELS_ALL)
+
+
+def test_a_session_or_a_schedule_that_ends_takes_what_waits_too(risk: Driven) -> None:
+    stop(risk)
+    risk.tell(m.LeaseRenewed(ALICE.account, 5, risk.now_ms + 3_000))
+    told = the(m.TriggerUpdated, risk.wait(3_000))
+    assert (told.status, told.reason) == (m.TriggerStatus.CANCELLED, Reason.CANCELLED_BY_DISCONNECT)
+    stop(risk)
+    risk.tell(risk.commands.schedule(ALICE, risk.now_ms + 1_000))
+    assert the(m.TriggerUpdated, risk.wait(1_000)).reason == Reason.CANCELLED_BY_SCHEDULE

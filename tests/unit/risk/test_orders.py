@@ -425,3 +425,43 @@ def test_a_late_order_is_refused_by_matching_and_a_late_close_is_not(exchange: E
         exchange.tell("risk", exchange.commands.place(ALICE, -1, size, MARK), age_ms=5_001)
         exchange.drain()
         assert Reason(only(m.CommandResolved, exchange.said)[-1].reason) is reason
+
+
+DISPLAYS: list[tuple[str, Reason, int, int, int]] = [
+    ("all of it", Reason.INVALID_SIZE, COIN - 10, COIN, m.TimeInForce.GTC),
+    ("off the lot", Reason.INVALID_SIZE, COIN - 10, 15, m.TimeInForce.GTC),
+    ("below nothing", Reason.INVALID_SIZE, COIN - 10, -10, m.TimeInForce.GTC),
+    ("of what never rests", Reason.INVALID_ORDER, 0, 10, IOC),
+]
+
+
+@pytest.mark.parametrize(
+    ("reason", "limit", "display", "tif"), [row[1:] for row in DISPLAYS], ids=[row[0] for row in DISPLAYS]
+)
+def test_an_iceberg_shows_a_part_of_itself(risk: Driven, reason: Reason, limit: int, display: int, tif: int) -> None:
+    order = but(risk.commands.place(ALICE, 1, COIN, MARK, tif=tif), display=display)
+    result = the(m.CommandResolved, risk.tell(order))
+    assert (result.reason, result.limit) == (reason, limit)
+
+
+def test_an_iceberg_is_held_whole(risk: Driven) -> None:
+    order = but(risk.commands.place(ALICE, 1, COIN, MARK), display=10)
+    assert the(m.OrderAdmitted, risk.tell(order)).display == 10
+    assert risk.state.subaccounts[ALICE.subaccount].exposures[1].buys == COIN
+
+
+def test_an_account_s_tier_bounds_its_orders_and_positions_and_closes_nothing(risk: Driven) -> None:
+    place = risk.commands.place
+    risk.tell(m.LimitTiersSet([(2, 10**12 // 1_000, 2)]))
+    for price in (MARK, MARK - 10):
+        the(m.OrderAdmitted, risk.tell(place(ALICE, 1, BTC.position_max // 1_000, price)))
+    risk.tell(m.AccountTierSet(ALICE.account, 2))
+    refused = the(m.CommandResolved, risk.tell(place(ALICE, 1, 10, MARK)))
+    assert (refused.reason, refused.limit) == (Reason.TOO_MANY_ORDERS, 2)
+    refused = the(m.CommandResolved, risk.tell(risk.commands.quote(ALICE, (9, 1, MARK, 10))))
+    assert (refused.reason, refused.limit) == (Reason.TOO_MANY_ORDERS, 2)
+    assert filled(risk, COIN)
+    refused = the(m.CommandResolved, risk.tell(place(ALICE, 1, COIN, MARK)))
+    assert (refused.reason, refused.limit) == (Reason.POSITION_LIMIT, COIN)
+    risk.tell(m.LimitTiersSet([]))
+    the(m.OrderAdmitted, risk.tell(place(ALICE, 1, 10, MARK)))

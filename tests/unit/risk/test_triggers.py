@@ -9,7 +9,7 @@ from services.core.reasons import Reason
 from services.risk.conditions import TRIGGERS_MAX
 from services.risk.trailing import TRAIL_MAX, TRAIL_MIN
 from services.risk.triggers import waiting_in
-from tests.builders import ALICE, BTC, COIN, DOLLAR, Driven, but, only, reason_of, the
+from tests.builders import ALICE, BOB, BTC, COIN, DOLLAR, Driven, but, only, reason_of, the, trading
 from tests.unit.risk.waiting import (
     BUY,
     CANCELLED,
@@ -273,6 +273,21 @@ def test_an_end_of_the_market_cancels_what_waits(risk: Driven) -> None:
         events += risk.tell(m.Continue())
     assert stands(events) == [(CANCELLED, Reason.MARKET_EXPIRED)]
     assert waiting_in(risk.state, 1) == []
+
+
+def test_a_stop_closes_a_position_on_the_book() -> None:
+    """All machines: the price falls, the stop becomes an order, the order finds Bob."""
+    exchange = trading((ALICE, 1_000), (BOB, 10_000))
+    exchange.place(BOB, -1, COIN, MARK)
+    exchange.place(ALICE, 1, COIN, MARK)
+    header, by_mark, ioc = exchange.commands.header(ALICE), m.TriggerBy.MARK, m.TimeInForce.IOC
+    exchange.risk(ALICE, m.PlaceTrigger(header, WHO, 1, STOP, SELL, ioc, by_mark, 7_900 * DOLLAR, 0, 0))
+    exchange.place(BOB, 1, 2 * COIN, 7_850 * DOLLAR)
+    assert not stands(exchange.observe(7_901))
+    events = [event for _ in range(5) for event in exchange.observe(7_880)]
+    assert stands(events) == [(TRIGGERED, 0)]
+    assert [one.size for one in only(m.FillBooked, events)] == [COIN, COIN]
+    assert not exchange.subaccount(ALICE).exposures
 
 
 def test_triggers_survive_a_snapshot(risk: Driven) -> None:
