@@ -35,6 +35,9 @@ SIGNED_QUERIES = (
     "/vigil.v1.Trading/GetAccount",
     "/vigil.v1.Trading/GetCommandResult",
     "/vigil.v1.Trading/GetKeys",
+    "/vigil.v1.Trading/GetMargin",
+    "/vigil.v1.Trading/GetMaxOrderSize",
+    "/vigil.v1.Trading/GetTriggers",
     "/vigil.v1.Trading/StreamAccount",
 )
 TRADE = "/vigil.v1.Trading/Trade"

@@ -36,6 +36,29 @@ def withdrawal(chance: random.Random) -> pb.Command:
     return pb.Command(command_id=chance.getrandbits(64), withdraw=taken)
 
 
+def trigger(chance: random.Random) -> pb.Command:
+    """A sound stop."""
+    waits = pb.PlaceTrigger(
+        symbol="BTC_USDC_PERP",
+        kind=common_pb2.TRIGGER_KIND_STOP,
+        side=common_pb2.SIDE_BID,
+        time_in_force=common_pb2.TIME_IN_FORCE_IOC,
+        trigger_price="8100",
+        size="0.1",
+    )
+    return pb.Command(command_id=chance.getrandbits(64), place_trigger=waits)
+
+
+def leverage(chance: random.Random) -> pb.Command:
+    """A sound leverage."""
+    return pb.Command(
+        command_id=chance.getrandbits(64), set_leverage=pb.SetLeverage(leverage_max=chance.randint(1, 50))
+    )
+
+
+COMMANDS = (order, withdrawal, trigger, leverage)
+
+
 class Maker:
     """Makes one defect after another for a venue at its time."""
 
@@ -46,8 +69,8 @@ class Maker:
         self.chance = chance
 
     def content(self, account: int, *, at_ms: int = 0, window_ms: int = 0) -> bytes:
-        """A frame of orders or withdrawals."""
-        commands = [self.chance.choice((order, withdrawal))(self.chance) for _ in range(self.chance.choice((1, 1, 3)))]
+        """A frame of orders, withdrawals, stops and leverages."""
+        commands = [self.chance.choice(COMMANDS)(self.chance) for _ in range(self.chance.choice((1, 1, 3)))]
         at_ms = at_ms or self.now_ms()
         frame = pb.Frame(account=account, timestamp_ms=at_ms, window_ms=window_ms, commands=commands)
         return frame.SerializeToString(deterministic=True)
@@ -58,6 +81,9 @@ class Maker:
             {"account_state": pb.AccountState()},
             {"account_events": pb.AccountEvents()},
             {"own_keys": pb.OwnKeys()},
+            {"margin": pb.MarginOf()},
+            {"max_order_size": pb.MaxOrderSizeOf(symbol="BTC_USDC_PERP", side=common_pb2.SIDE_BID)},
+            {"triggers": pb.TriggersOf()},
             {"trade_session": pb.TradeSession(lease_ms=1_000)},
             {"command_result": pb.CommandOf(command_id=1, timestamp_ms=self.now_ms())},
         ]
@@ -68,10 +94,12 @@ class Maker:
         return asked.SerializeToString(deterministic=True)
 
     def admin(self) -> bytes:
-        """A frame that halts a market or gives money away."""
+        """A frame that halts a market, gives money away, and names an owner."""
         halt = admin_pb2.SetMarketState(symbol="BTC_USDC_PERP", state=common_pb2.MARKET_STATE_HALTED)
         give = admin_pb2.ContributeToFund(group="main", asset="USDC", amount="1")
+        owner = admin_pb2.SetOwner(account=self.keys.owner.account, owner=1)
         commands = [
+            admin_pb2.AdminCommand(command_id=self.chance.getrandbits(64), set_owner=owner),
             admin_pb2.AdminCommand(command_id=self.chance.getrandbits(64), set_market_state=halt),
             admin_pb2.AdminCommand(command_id=self.chance.getrandbits(64), contribute_to_fund=give),
         ]

@@ -125,13 +125,26 @@ def plausible(chance: random.Random, command: pb.Command) -> None:
         request.amount = mostly(chance, ("1", "100000000"), request.amount)
     if hasattr(request, "subaccount"):
         request.subaccount %= 256
+    if hasattr(request, "trigger_by"):
+        request.kind = chance.choice((1, 2, 3))
+        request.trigger_by = chance.choice((0, 1, 2, 3))
+        request.trigger_price = mostly(chance, ("8000", "7900.1"), chance.choice(TEXTS))
+        request.trail = mostly(chance, ("0.01",), "") if request.kind == common_pb2.TRIGGER_KIND_TRAILING else ""
+    if hasattr(request, "tolerance"):
+        request.tolerance = mostly(chance, ("0.01",), chance.choice(TEXTS))
+        request.interval_ms, request.duration_ms = mostly(chance, ((60_000, 600_000),), (7, 8))
     if hasattr(request, "side"):
         request.side = chance.choice((common_pb2.SIDE_BID, common_pb2.SIDE_ASK))
+    if hasattr(request, "time_in_force"):
         request.time_in_force = chance.choice((0, 1, 2, 3, 4))
-        request.expires_ms = mostly(chance, (0,), request.expires_ms)
         request.self_trade = mostly(chance, (0, 1, 2, 3), request.self_trade)
+    if hasattr(request, "display"):
+        request.expires_ms = mostly(chance, (0,), request.expires_ms)
+        request.display = mostly(chance, ("",), "0.0001")
+        del request.exits[mostly(chance, (0,), 2) :]
     if hasattr(request, "size"):
         request.size = mostly(chance, ("0.1", "50"), chance.choice(TEXTS))
+    if hasattr(request, "price"):
         request.price = mostly(chance, ("8000", "7900.1", "100", ""), chance.choice(TEXTS))
 
 
