@@ -1,9 +1,9 @@
 """The resting orders of one market, in price-time priority; it decides no match and knows no account rule.
 
 A half-book keeps its prices as keys = side * price in ascending order, so that the best price of either side is the last key.
-Orders stand once, by id; levels hold ids in order of arrival, so a snapshot has no second copy of an order. Trades use up what an
-iceberg shows, and then it shows the next part, last at its price; what it loses without a trade comes off its hidden part first. Plain
-typed Python that mypyc compiles: no message of the venue is known here.
+Orders stand once, by id; levels hold ids in order of arrival, so a snapshot has no second copy of an order. An order that
+comes uses up what an iceberg shows, which then shows the next part, last at its price; what it loses otherwise comes off its hidden
+part first. Plain typed Python that mypyc compiles: no message of the venue is known here.
 """
 
 from bisect import bisect_left, insort
@@ -168,7 +168,7 @@ class Book:
                 put_last(self.reducing[order.subaccount], order.id)
 
     def cut(self, order: Order, size: Size) -> None:
-        """Take `size`, less than all, off a resting order without a trade: off its hidden part first, so that it keeps its place."""
+        """Take `size`, less than all, off a resting order that nobody met: off its hidden part first, so that it keeps its place."""
         hidden = min(order.hidden, size)
         if hidden:
             self.half(order.side).levels[order.side * order.price].hidden -= hidden

@@ -319,7 +319,7 @@ class Walk:
 
         A reduce-only order that stopped at its owner's position is passed over: what is left of it goes with the shrinking.
         """
-        if stopped_by == NOBODY or (maker.reduce_only and self.interest.reducible(maker) == 0):
+        if stopped_by == NOBODY:
             return True
         limit = self.interest.limit_of(stopped_by)
         if stopped_by == OLDER:

@@ -86,7 +86,7 @@ class Turn:
                 taker.remaining -= step.size
                 self.trade(maker, taker, step.size, maker.price, taker.side)
             elif step.what == DECREMENT:
-                self.cut(maker, step.size, step.reason)
+                self.decrement_maker(maker, step.size)
                 self.decrement(taker, step.size)
             else:
                 self.cancel(maker, step.reason, step.limit)
@@ -190,7 +190,7 @@ class Turn:
         self.take_out(order)
 
     def cut(self, order: Order, size: Size, reason: int, limit: int = 0) -> None:
-        """Take `size` off a resting order without a trade; what comes down to zero is cancelled."""
+        """Take `size` off a resting order that nobody met; what comes down to zero is cancelled."""
         if size == order.remaining:
             self.cancel(order, reason, limit)
             return
@@ -198,6 +198,16 @@ class Turn:
         self.book.cut(order, size)
         order.size -= size
         self.say_reduced(order, reason)
+
+    def decrement_maker(self, maker: Order, size: Size) -> None:
+        """Take off a resting order what it met of its own account; an iceberg uses up what it shows."""
+        if size == maker.remaining:
+            self.cancel(maker, SELF_TRADE)
+            return
+        self.touched[maker.side * maker.price] = None
+        self.book.reduce(maker, size)
+        maker.size -= size
+        self.say_reduced(maker, SELF_TRADE)
 
     def decrement(self, taker: Order, size: Size) -> None:
         """Take off the order that came what it took off one of its own account."""

@@ -1,13 +1,13 @@
-"""Random flows of what risk and funding send to matching: every kind of order, replaces, quotes, cancels, marks, states, time."""
+"""Random flows of what comes to matching: every kind of order, replaces, quotes, cancels, marks, states, settlements, limits, time."""
 
 import random
 from collections.abc import Iterator
 
 from services.core import messages as m
 from services.core.fixed import FRACTION_ONE
-from services.core.messages import MarketState, OrderKind, SelfTrade, TimeInForce
+from services.core.messages import RESTING, MarketState, OrderKind, SelfTrade, TimeInForce
 from tests.builders import BTC, PERCENT, START_MS, Driven, but
-from tests.properties.naive_book import Word
+from tests.properties.naive_market import Word
 
 MARK = 800_000
 MARKET = but(
@@ -19,6 +19,9 @@ MARKET = but(
     levels_max=6,
     impact_band=PERCENT,
     premium_band=4 * PERCENT,
+    owner_position_max=25 * BTC.lot,
+    limit_steps=(15 * PERCENT // 10, 3 * PERCENT, 19 * PERCENT // 4),
+    limit_pause_ms=700,
 )
 """Few prices, so that an auction's can all be tried, and limits close enough to be met."""
 OWNERS = tuple(account * 256 + number for account, number in ((1, 0), (1, 1), (2, 0), (3, 0), (4, 0)))
@@ -41,10 +44,11 @@ class Flow:
 
     def messages(self, length: int) -> Iterator[m.Message]:
         """Return so many messages; time passes between some of them."""
-        kinds = (self.order, self.replace, self.mass_quote, self.cancel, self.cancel_all, self.mark, self.state)
+        orders = (self.order, self.replace, self.mass_quote, self.cancel, self.cancel_all)
+        others = (self.mark, self.state, self.settled, self.owner, self.protection)
         for _ in range(length):
             self.now += self.chance.choice([0, 0, 0, 1, 700])
-            (kind,) = self.chance.choices(kinds, weights=(60, 14, 9, 5, 1, 5, 5))
+            (kind,) = self.chance.choices([*orders, *others], weights=(60, 14, 11, 5, 1, 5, 4, 1, 1, 4))
             yield kind()
 
     def next_ref(self, owner: int) -> int:
@@ -67,7 +71,8 @@ class Flow:
         chance = self.chance
         owner = chance.choice(OWNERS)
         tif = chance.choice([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTC, *TimeInForce])
-        ref = self.next_ref(owner)
+        ref, size = self.next_ref(owner), self.size()
+        hides = chance.random() < (0.3 if tif in RESTING and size > 2 * MARKET.lot else 0.02)
         self.orders.append((owner, ref))
         return m.OrderAdmitted(
             owner,
@@ -76,13 +81,14 @@ class Flow:
             chance.choice([1, -1]),
             tif,
             self.price(),
-            self.size(),
+            size,
             chance.random() < 0.25,
             OrderKind.CLIENT,
             adds_risk=True,
             self_trade=chance.choice(list(SelfTrade)),
             expires_ms=self.now + chance.choice([0, 1, 500, 3_000]) if chance.random() < 0.12 else 0,
             is_market=tif == TimeInForce.IOC and chance.random() < 0.4,
+            display=MARKET.lot * chance.choice([1, 1, 2, 5]) if hides else 0,
         )
 
     def known(self, known: list[tuple[int, int]]) -> tuple[int, int]:
@@ -130,6 +136,21 @@ class Flow:
         """Return a state to change into."""
         return m.MarketStateSet(1, self.chance.choice(STATES), self.now + self.chance.choice([0, 700, 3_000]))
 
+    def settled(self) -> m.MarketSettled:
+        """Return a settlement: price limits stand round its price."""
+        return m.MarketSettled(1, 1, MARK + MARKET.tick * self.chance.randint(-8, 8), self.now)
+
+    def owner(self) -> m.OwnerSet:
+        """Return an owner of an account."""
+        return m.OwnerSet(self.chance.choice([1, 2, 3, 4]), self.chance.choice([0, 1, 1, 2]))
+
+    def protection(self) -> m.ProtectionSet:
+        """Return a protection that is easily tripped, or none."""
+        chance = self.chance
+        quantity, delta = (MARKET.lot * chance.choice([0, 1, 2, 6]) for _ in range(2))
+        terms = chance.choice([0, 700, 2_000, 2_000]), quantity, delta, chance.choice([0, 1, 1_500])
+        return m.ProtectionSet(chance.choice(OWNERS), 1, *terms)
+
 
 def opened() -> Driven:
     """Matching with one open market."""
@@ -169,6 +190,8 @@ def words(events: list[m.Message]) -> list[Word]:
                 said.append(("quotes", *(answer[:5] for answer in event.quotes)))
             case m.MarketStateChanged():
                 said.append(("state", event.state))
+            case m.ProtectionTripped():
+                said.append(("tripped", event.subaccount, event.quantity, abs(event.delta)))
             case _:
                 pass
     return said

@@ -4,119 +4,21 @@ It answers in words, as `words` of matching_flow.py makes of what the machine sa
 """
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from services.core import messages as m
-from services.core.fixed import FRACTION_ONE, account_of
-from services.core.markets import Market
+from services.core.fixed import account_of
 from services.core.messages import MarketState, SelfTrade, TimeInForce
 from services.core.reasons import Reason
+from tests.properties.naive_market import ALWAYS_CANCELLED, FOK, SLIDE, NaiveMarket, Word
+from tests.properties.naive_order import Naive, NaiveGuard, steps_of
 
-Word = tuple[object, ...]
-SLIDE, POST_ONLY, FOK, IOC = TimeInForce.POST_ONLY_SLIDE, TimeInForce.POST_ONLY, TimeInForce.FOK, TimeInForce.IOC
-ALWAYS_CANCELLED = {IOC: Reason.IMMEDIATE_OR_CANCEL, FOK: Reason.FILL_OR_KILL}
-TAKEN = {
-    MarketState.OPEN: tuple(TimeInForce),
-    MarketState.POST_ONLY: (POST_ONLY, SLIDE),
-    MarketState.AUCTION: (TimeInForce.GTC, POST_ONLY, SLIDE),
-}
+TRADES = (MarketState.OPEN, MarketState.POST_ONLY)
 
 
 @dataclass
-class Naive:
-    """An order; `arrived` is its place in time."""
-
-    id: int
-    owner: int
-    ref: int
-    side: int
-    price: int
-    size: int
-    left: int
-    tif: int
-    reduce_only: bool = False
-    self_trade: int = 0
-    expires: int = 0
-    arrived: int = 0
-
-    def reaches(self, price: int) -> bool:
-        """Whether its limit allows a price."""
-        return self.side * price <= self.side * self.price
-
-    def rank(self) -> tuple[int, int]:
-        """Price, then time."""
-        return -self.side * self.price, self.arrived
-
-
-@dataclass
-class NaiveBook:
-    """One market with a fresh mark."""
-
-    market: Market
-    mark: int
-    now: int
-    index: int = 0
-    premium: int | None = None
-    state: int = MarketState.OPEN
-    after: int = MarketState.OPEN
-    until: int = 0
-    ids: int = 0
-    arrivals: int = 0
-    orders: list[Naive] = field(default_factory=list)
-    sizes: dict[int, int] = field(default_factory=dict)
-    said: list[Word] = field(default_factory=list)
-
-    # what everybody may ask
-
-    def side(self, side: int) -> list[Naive]:
-        """Orders of a side, the first to trade first."""
-        return sorted((one for one in self.orders if one.side == side), key=Naive.rank)
-
-    def best(self, side: int) -> int:
-        """Best price of a side, 0 for none."""
-        return next((one.price for one in self.side(side)), 0)
-
-    def band(self) -> tuple[int, int]:
-        """Prices at which the market trades by the mark."""
-        width = self.mark * self.market.band // FRACTION_ONE
-        return self.mark - width, self.mark + width
-
-    def limits(self) -> tuple[int, int]:
-        """Prices at which the market trades, by the premium too."""
-        low, high = self.band()
-        if self.premium is None or not self.market.premium_band or not self.index:
-            return low, high
-        spread = self.market.premium_band
-        return (
-            max(low, -(-self.index * (FRACTION_ONE + self.premium - spread) // FRACTION_ONE)),
-            min(high, self.index * (FRACTION_ONE + self.premium + spread) // FRACTION_ONE),
-        )
-
-    def outside(self, price: int) -> Reason | None:
-        """Why nothing trades at a price."""
-        low, high = self.limits()
-        if low <= price <= high:
-            return None
-        band_low, band_high = self.band()
-        return Reason.PREMIUM_TOO_LARGE if band_low <= price <= band_high else Reason.OUTSIDE_BAND
-
-    def met(self, order: Naive) -> Naive | None:
-        """Return the resting order that an order meets first."""
-        return next((one for one in self.side(-order.side) if order.reaches(one.price)), None)
-
-    def closable(self, order: Naive) -> int:
-        """What an order can close of its owner's position."""
-        return max(0, -order.side * self.sizes.get(order.owner, 0))
-
-    def interest(self) -> int:
-        """Sum of the longs."""
-        return sum(size for size in self.sizes.values() if size > 0)
-
-    def find(self, owner: int, ref: int) -> Naive | None:
-        """Resting order by ref."""
-        return next((one for one in self.orders if (one.owner, one.ref) == (owner, ref)), None)
-
-    # what happens
+class NaiveBook(NaiveMarket):
+    """What happens to a market."""
 
     def do(self, message: m.Message, now: int) -> list[Word]:
         """Take one message at a time; return what happens."""
@@ -139,9 +41,18 @@ class NaiveBook:
                 self.end_auction()
             case m.MarketStateSet():
                 self.set_state(message)
+            case m.MarketSettled():
+                self.steps, self.passed = steps_of(self.market, message.price), 0
+            case m.OwnerSet():
+                self.owners[message.account] = message.owner
+            case m.ProtectionSet():
+                self.guards[message.subaccount] = NaiveGuard(message)
+                if not message.interval_ms:
+                    del self.guards[message.subaccount]
             case _:
                 raise AssertionError(message)
-        self.shrink()
+        self.tidy()
+        self.pause_if_passed()
         return self.said
 
     def say(self, *word: object) -> None:
@@ -161,23 +72,70 @@ class NaiveBook:
             self.gone(one, reason)
         else:
             one.size -= size
-            one.left -= size
+            one.lose(size)
             self.say("reduced", one.id, one.size, one.left, reason)
 
     def rest(self, one: Naive) -> None:
         """Put an order behind all others of its price."""
+        self.show_next(one)
+        self.orders.append(one)
+
+    def show_next(self, one: Naive) -> None:
+        """Let an order stand last with what it shows next."""
         self.arrivals += 1
         one.arrived = self.arrivals
-        self.orders.append(one)
+        one.show()
+
+    def use_up(self, one: Naive, size: int) -> None:
+        """Take off an order what it met; when an iceberg has used up what it shows, it stands last with the next part."""
+        one.left -= size
+        one.shown -= size
+        if one.left and one.shown <= 0 and one in self.orders:
+            self.show_next(one)
 
     def trade(self, maker: Naive, taker: Naive, price: int, size: int) -> None:
         """One trade."""
         self.say("trade", maker.id, taker.id, price, size)
         for one in (maker, taker):
-            one.left -= size
+            self.use_up(one, size)
             self.sizes[one.owner] = self.sizes.get(one.owner, 0) + one.side * size
             if one.left == 0 and one in self.orders:
                 self.orders.remove(one)
+            if one.is_quote and one.owner in self.guards:
+                self.count(one.owner, one.side * size)
+
+    def count(self, owner: int, size: int) -> None:
+        """Count a fill of a quote."""
+        guard = self.guards[owner]
+        guard.fills.append((self.now, size))
+        if guard.is_over() and owner not in self.tripped:
+            self.tripped.append(owner)
+
+    def tidy(self) -> None:
+        """Withdraw the quotes of whose protection has tripped, then shrink what reduces only."""
+        for owner in self.tripped:
+            guard = self.guards[owner]
+            quantity, delta = guard.window()
+            guard.frozen_until = self.now + guard.terms.frozen_ms if guard.terms.frozen_ms else float("inf")
+            guard.fills = []
+            for one in [one for one in self.orders if one.is_quote and one.owner == owner]:
+                self.gone(one, Reason.CANCELLED_BY_PROTECTION)
+            self.say("tripped", owner, quantity, delta)
+        self.tripped = []
+        self.shrink()
+
+    def pause_if_passed(self) -> None:
+        """Go into an auction when a trade or the best price would pass the step in force."""
+        if self.state in TRADES and (self.limited or self.has_passed()):
+            self.after = self.state
+            self.pause()
+            self.enter(MarketState.AUCTION)
+        self.limited = False
+
+    def pause(self) -> None:
+        """Wait for an auction, after which the next step is in force."""
+        self.passed += 1
+        self.until = self.now + self.market.limit_pause_ms
 
     def shrink(self) -> None:
         """Keep resting reduce-only orders within the position: those next to be filled keep what they have."""
@@ -194,31 +152,6 @@ class NaiveBook:
         self.ids += 1
         return (self.market.id << 40) + self.ids
 
-    def refuses(self, order: Naive) -> Reason | None:
-        """Why an order may not enter."""
-        low, high = self.band()
-        worst, edge = (high, self.limits()[1]) if order.side > 0 else (low, self.limits()[0])
-        auction = self.state == MarketState.AUCTION
-        own = [
-            one for one in self.orders if account_of(one.owner) == account_of(order.owner) and one.side != order.side
-        ]
-        posts = order.tif in (POST_ONLY, SLIDE) and not auction and self.met(order) is not None
-        ladder = (
-            (Reason.MARKET_STATE, order.tif not in TAKEN.get(MarketState(self.state), ())),
-            (Reason.OUTSIDE_BAND, order.side * order.price > order.side * worst),
-            (Reason.POST_ONLY_WOULD_TAKE, posts and order.tif == POST_ONLY),
-            (Reason.REDUCE_ONLY_NOT_REDUCED, order.reduce_only and self.closable(order) == 0),
-            (Reason.SELF_TRADE, auction and any(order.reaches(one.price) for one in own)),
-            (Reason.PREMIUM_TOO_LARGE, order.side * order.price > order.side * edge),
-            (Reason.EXPIRED, 0 < order.expires <= self.now),
-        )
-        return next((reason for reason, applies in ladder if applies), None)
-
-    def full(self, order: Naive) -> bool:
-        """Whether the book has no place for one more order."""
-        prices = {one.price for one in self.side(order.side)}
-        return len(self.orders) >= self.market.book_orders_max or len(prices | {order.price}) > self.market.levels_max
-
     def slide(self, order: Naive) -> bool:
         """Move an order that slides behind the best price of the others."""
         if order.tif != SLIDE or self.state == MarketState.AUCTION or self.met(order) is None:
@@ -230,7 +163,7 @@ class NaiveBook:
         """Take an order."""
         terms = (asked.side, asked.price, asked.size, asked.size, asked.time_in_force)
         order = Naive(self.next_id(), asked.subaccount, asked.ref, *terms, asked.reduce_only, asked.self_trade)
-        order.expires = asked.expires_ms
+        order.expires, order.display = asked.expires_ms, asked.display
         if order.tif in ALWAYS_CANCELLED:
             order.price = self.brought_in(asked)
         reason = self.refuses(order)
@@ -242,22 +175,16 @@ class NaiveBook:
         if order.tif == FOK and (why := self.not_whole(order)) is not None:
             self.gone(order, why)
             return
-        why = self.match(order) or ALWAYS_CANCELLED.get(TimeInForce(order.tif))
-        if order.left and (why or self.full(order)):
-            self.gone(order, why or Reason.BOOK_FULL)
+        why = self.match(order)
+        if order.tif in ALWAYS_CANCELLED:
+            why = why or ALWAYS_CANCELLED[TimeInForce(order.tif)]
+        elif why in (None, Reason.PRICE_LIMIT):
+            why = self.no_place(order)
+        if order.left and why:
+            self.gone(order, why)
         elif order.left:
             self.rest(order)
             self.say("rested", order.id, order.left)
-
-    def brought_in(self, asked: m.OrderAdmitted) -> int:
-        """Price of an order that does not rest: not past what trades, nor, of a market order, far past the best."""
-        low, high = self.limits()
-        price = min(asked.price, high) if asked.side > 0 else max(asked.price, low)
-        best = next((one.price for one in self.side(-asked.side) if self.outside(one.price) is None), 0)
-        if asked.is_market and best:
-            far = best * self.market.impact_band // FRACTION_ONE
-            price = min(price, best + far) if asked.side > 0 else max(price, best - far)
-        return price
 
     def not_whole(self, order: Naive) -> Reason | None:
         """Why an order cannot be filled whole: try it on a copy."""
@@ -278,6 +205,10 @@ class NaiveBook:
             maker = self.met(order)
             if maker is None:
                 return None
+            low, high = self.step()
+            if self.outside(maker.price) is None and not low <= maker.price <= high:
+                self.limited = True
+                return Reason.PRICE_LIMIT
             reason = self.meet(order, maker)
             if reason is not None:
                 return reason
@@ -295,11 +226,16 @@ class NaiveBook:
             self.gone(maker, Reason.REDUCE_ONLY_NOT_REDUCED)
             return None
         caps = [self.closable(one) for one in (order, maker) if one.reduce_only]
-        wanted = min(order.left, maker.left, *caps)
-        size = self.allowed(order, maker, wanted)
+        wanted = min(order.left, maker.shown, *caps)
+        size, culprit = self.allowed(order, maker, wanted)
         if size:
             self.trade(maker, order, maker.price, size)
-        return Reason.OPEN_INTEREST_LIMIT if size < wanted else None
+        if size == wanted:
+            return None
+        if culprit is maker:
+            self.gone(maker, Reason.OWNER_LIMIT)
+            return None
+        return Reason.OWNER_LIMIT if culprit is order else Reason.OPEN_INTEREST_LIMIT
 
     def meet_own(self, order: Naive, maker: Naive) -> Reason | None:
         """Meet an order of the same account."""
@@ -308,20 +244,15 @@ class NaiveBook:
         if order.self_trade in (SelfTrade.REJECT_TAKER, SelfTrade.CANCEL_BOTH):
             return Reason.SELF_TRADE
         if order.self_trade == SelfTrade.DECREMENT:
-            size = min(order.left, maker.left)
-            self.less(maker, size, Reason.SELF_TRADE)
+            size = min(order.left, maker.shown)
+            if size < maker.left:
+                maker.size -= size
+                self.use_up(maker, size)
+                self.say("reduced", maker.id, maker.size, maker.left, Reason.SELF_TRADE)
+            else:
+                self.gone(maker, Reason.SELF_TRADE)
             self.less(order, size, Reason.SELF_TRADE)
         return None
-
-    def allowed(self, one: Naive, other: Naive, wanted: int) -> int:
-        """Largest size that leaves the open interest below its limit, or does not raise it: try each lot."""
-        limit = max(self.market.open_interest_max, self.interest())
-        sizes = self.sizes
-        for size in range(wanted, 0, -self.market.lot):
-            moved = {order.owner: sizes.get(order.owner, 0) + order.side * size for order in (one, other)}
-            if sum(held for held in (sizes | moved).values() if held > 0) <= limit:
-                return size
-        return 0
 
     def replace(self, asked: m.ReplaceRequested) -> None:
         """Change an order or leave it as it is."""
@@ -334,17 +265,17 @@ class NaiveBook:
             self.gone(old, Reason.CANCELLED_BY_CLIENT)
             return
         new = copy.copy(old)
-        new.price, new.size, new.left = asked.price, asked.size, left
+        new.price, new.size, new.left, new.shown = asked.price, asked.size, left, min(old.shown, left)
         reason = self.refuses(new)
         if reason is None and (new.price, new.size <= old.size) == (old.price, True):
             self.orders[self.orders.index(old)] = new
             self.say("replaced", new.id, new.price, new.size, new.left)
             return
-        before = copy.deepcopy((self.orders, self.sizes, self.said))
+        before = copy.deepcopy(vars(self))
         if reason is None:
             reason = self.move(old, new)
         if reason is not None:
-            self.orders, self.sizes, self.said = before
+            vars(self).update(before)
             self.say("kept", asked.ref, reason)
 
     def move(self, old: Naive, new: Naive) -> Reason | None:
@@ -353,10 +284,10 @@ class NaiveBook:
         self.slide(new)
         self.say("replaced", new.id, new.price, new.size, new.left)
         why = self.match(new)
-        if new.left and why:
+        if new.left and why not in (None, Reason.PRICE_LIMIT):
             self.gone(new, why)
-        elif new.left and self.full(new):
-            return Reason.BOOK_FULL
+        elif new.left and (nowhere := self.no_place(new)) is not None:
+            return nowhere
         elif new.left:
             self.rest(new)
         return None
@@ -366,10 +297,11 @@ class NaiveBook:
         found = [self.find(asked.subaccount, ref) for ref, *_ in asked.quotes]
         news: list[Naive | None] = []
         for (ref, side, price, size, _, is_new), old in zip(asked.quotes, found, strict=True):
-            new = Naive(0, asked.subaccount, ref, side, price, size, size, SLIDE) if is_new else None
+            new = Naive(0, asked.subaccount, ref, side, price, size, size, SLIDE, is_quote=True) if is_new else None
             if old is not None:
                 new = copy.copy(old)
                 new.side, new.price, new.size, new.left = side, price, size, size - (old.size - old.left)
+                new.shown = new.left
                 stays = new.left > 0 and (old.side, old.price) == (side, price) and size <= old.size
                 self.orders[:] = [new if one is old else one for one in self.orders if stays or one is not old]
             news.append(new)
@@ -384,6 +316,9 @@ class NaiveBook:
         standing = any(one is new for one in self.orders)
         reason = Reason.CANCELLED_BY_CLIENT if new.left <= 0 else self.refuses(new)
         if reason is None and not standing:
+            guard = self.guards.get(new.owner)
+            if guard is not None and self.now < guard.frozen_until:
+                return ref, new.id, price, 0, Reason.PROTECTION_TRIPPED
             self.slide(new)
             reason = Reason.BOOK_FULL if self.full(new) else None
         if reason is not None:
@@ -413,7 +348,7 @@ class NaiveBook:
                 self.end_auction()
             for one in [one for one in self.orders if (one.expires, one.id) == (due, order_id)]:
                 self.gone(one, Reason.EXPIRED)
-        self.shrink()
+        self.tidy()
 
     def set_state(self, asked: m.MarketStateSet) -> None:
         """Change the state."""
@@ -442,36 +377,30 @@ class NaiveBook:
             self.gone(one, self.outside(one.price) or Reason.NONE)
         while (price := self.auction_price()) and self.pair_off(price):
             pass
-        self.shrink()
-        self.enter(self.after)
-
-    def auction_price(self) -> int:
-        """Try every price: most volume, then the smallest rest, then the nearest to the mark, then the lowest."""
-        low, high = self.limits()
-        tick = self.market.tick
-        best, chosen = (0, 0, 0), 0
-        for price in range(-(-low // tick) * tick, high + 1, tick):
-            demand = sum(one.left for one in self.side(1) if one.reaches(price))
-            supply = sum(one.left for one in self.side(-1) if one.reaches(price))
-            merit = (min(demand, supply), -abs(demand - supply), -abs(price - self.mark))
-            if merit[0] and (not chosen or merit > best):
-                best, chosen = merit, price
-        return chosen
+        self.tidy()
+        if self.has_passed():
+            self.pause()
+        else:
+            self.enter(self.after)
 
     def pair_off(self, price: int) -> bool:
-        """Trade at a price; when somebody may not trade all of his, cut him instead, undo, and return True."""
+        """Trade at a price; when somebody may not trade all of his, cut him instead, undo, and return True.
+
+        An iceberg takes part with all of it, at its place.
+        """
         trial = copy.deepcopy(self)
         trial.said = []
         cuts: list[tuple[int, int, Reason]] = []
+        lined_up = [[one for one in trial.side(side) if one.reaches(price)] for side in (1, -1)]
         while True:
-            buyers = [one for one in trial.side(1) if one.reaches(price)]
-            sellers = [one for one in trial.side(-1) if one.reaches(price)]
+            buyers, sellers = ([one for one in line if one.left] for line in lined_up)
             if not buyers or not sellers:
                 break
             cut = trial.pair(buyers[0], sellers[0], price)
             cuts += [cut] if cut else []
         if not cuts:
-            self.orders, self.sizes, self.said = trial.orders, trial.sizes, self.said + trial.said
+            trial.said = self.said + trial.said
+            vars(self).update(vars(trial))
             return False
         for order_id, size, reason in cuts:
             self.less(next(one for one in self.orders if one.id == order_id), size, reason)
@@ -484,9 +413,10 @@ class NaiveBook:
             if one.reduce_only and one.left > self.closable(one):
                 return self.keep(one, self.closable(one), Reason.REDUCE_ONLY_NOT_REDUCED)
         wanted = min(buyer.left, seller.left)
-        size = self.allowed(buyer, seller, wanted)
+        size, culprit = self.allowed(newer, older, wanted)
         if size < wanted:
-            return self.keep(newer, size, Reason.OPEN_INTEREST_LIMIT)
+            reason = Reason.OPEN_INTEREST_LIMIT if culprit is None else Reason.OWNER_LIMIT
+            return self.keep(culprit or newer, size, reason)
         self.trade(older, newer, price, size)
         return None
 

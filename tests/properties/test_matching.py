@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 from services.client.live_book import LiveBook
 from services.core import messages as m
 from services.core.feeds import encode_event
+from services.core.fixed import account_of
 from services.core.messages import OrderKind, SelfTrade, TimeInForce
 from services.core.reasons import Reason
 from services.matching.auction import Levels, clearing_price
 from services.matching.book import Book
 from tests.builders import BTC, START_MS, Driven, only, the
 from tests.properties.matching_flow import MARK, MARKET, Flow, opened, told, words
-from tests.properties.naive_book import NaiveBook, Word, in_priority
+from tests.properties.naive_book import NaiveBook, in_priority
+from tests.properties.naive_market import Word
+from tests.properties.naive_order import steps_of
 from vigil.v1 import feeds_pb2, market_data_pb2
 
 flows = st.builds(Flow, st.integers(0, 2**32))
@@ -40,7 +43,7 @@ def trades(said: list[Word]) -> list[Word]:
 @given(flow=flows, length=lengths)
 def test_fast_book_equals_naive_book(flow: Flow, length: int) -> None:
     """The same trades in the same order, the same words in any order, the same queue after each record."""
-    matching, naive = opened(), NaiveBook(MARKET, MARK, START_MS)
+    matching, naive = opened(), NaiveBook(MARKET, MARK, START_MS, steps=steps_of(MARKET, MARK))
     trading = matching.state.trading[1]
     for message, events in told(matching, flow, length):
         said, expected = words(events), naive.do(message, flow.now)
@@ -171,6 +174,37 @@ def test_open_interest_long_equals_short_and_stays_below_its_limit(flow: Flow, l
         assert longs == -sum(size for size in sizes.values() if size < 0) == matching.state.trading[1].open_interest
         assert longs <= max(before, MARKET.open_interest_max)
         assert sum(fill.cash for fill in only(m.OrderFilled, events)) == 0
+
+
+@given(flow=flows, length=lengths)
+def test_what_one_owner_holds_never_grows_past_the_limit(flow: Flow, length: int) -> None:
+    """Told trade by trade; who is named an owner of more than the limit may keep it."""
+    matching = opened()
+    sizes: dict[int, int] = {}
+    owners: dict[int, int] = {}
+
+    def owner(subaccount: int) -> int:
+        return owners.get(account_of(subaccount)) or -account_of(subaccount)
+
+    def held() -> dict[int, int]:
+        return {one: sum(abs(sizes[each]) for each in sizes if owner(each) == one) for one in map(owner, sizes)}
+
+    for message, events in told(matching, flow, length):
+        if isinstance(message, m.OwnerSet):
+            owners[message.account] = message.owner
+        for one, other in pairs_of_fills(events):
+            before = held()
+            for fill in (one, other):
+                sizes[fill.subaccount] = sizes.get(fill.subaccount, 0) + fill.size
+            grown = {each for each, now in held().items() if now > before.get(each, 0)}
+            assert all(held()[each] <= MARKET.owner_position_max for each in grown)
+        assert {each: size for each, size in held().items() if size} == matching.state.trading[1].owner_sizes
+
+
+def pairs_of_fills(events: list[m.Message]) -> list[tuple[m.OrderFilled, m.OrderFilled]]:
+    """Both sides of each trade."""
+    fills = only(m.OrderFilled, events)
+    return list(zip(fills[::2], fills[1::2], strict=True))
 
 
 @given(flow=flows, length=lengths)
