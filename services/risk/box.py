@@ -128,12 +128,15 @@ def widest(
 
 
 def box_of(state: State, around: dict[Series, Price], width: int) -> Ranges:
-    """Ranges of a width: each price may move by so much of its typical move."""
+    """Ranges of a width: each price may move by so much of its typical move, a mark from tick to tick, on which values are exact."""
     ranges: Ranges = {}
     for series, price in around.items():
         move = min(MOVE_MAX, div_floor(typical_move(state, series) * width, WIDTH_ONE))
-        low = min(price - 1, div_floor(price * (FRACTION_ONE - move), FRACTION_ONE))
-        ranges[series] = (max(1, low), max(price + 1, div_ceil(price * (FRACTION_ONE + move), FRACTION_ONE)))
+        kind, subject = series
+        step = state.markets[subject].tick if kind == MARK else 1
+        low = min(price - step, div_floor(price * (FRACTION_ONE - move), FRACTION_ONE * step) * step)
+        high = max(price + step, div_ceil(price * (FRACTION_ONE + move), FRACTION_ONE * step) * step)
+        ranges[series] = (max(step, low), high)
     return ranges
 
 
