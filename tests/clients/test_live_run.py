@@ -1,6 +1,7 @@
 """`run --live` as a whole: unmodified ccxt hears two venues that replay a recording, and the venue marks and trades by what they say."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -21,10 +22,9 @@ PATIENCE_S = 30.0
 
 
 def only_bitcoin(file: Path) -> Path:
-    """The venue file with the markets that the recording has a price for."""
-    head, *markets = MARKETS_FILE.read_text().split("[[market]]")
-    kept = [one for one in markets if 'index = "BTC_USD"' in one]
-    file.write_text("[[market]]".join([head, *kept]))
+    """The venue file with the markets and calendars that the recording has a price for."""
+    head, *tables = re.split(r"(?m)^(?=\[\[(?:market|calendar)\]\])", MARKETS_FILE.read_text())
+    file.write_text("".join([head, *(one for one in tables if 'index = "BTC_USD"' in one)]))
     return file
 
 
