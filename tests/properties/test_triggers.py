@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from services.core import messages as m
 from services.core.fixed import FRACTION_ONE
 from services.core.reasons import Reason
-from services.risk.trailing import STEPS, TRAIL_MAX, TRAIL_MIN
+from services.risk.trailing import TRAIL_MAX, TRAIL_MIN, followed
 from tests.builders import ALICE, BTC, COIN, DOLLAR, USDC_UNIT, Driven, but, only, the
 
 WHO = ALICE.subaccount
 START = 8_000 * DOLLAR
 TICK = BTC.tick
+STEPS = 1_000
 DONE = (m.TriggerStatus.TRIGGERED, m.TriggerStatus.FAILED)
 prices = st.integers(START // TICK // 2, START // TICK * 2).map(lambda ticks: ticks * TICK)
 sides = st.sampled_from([m.Side.BUY, m.Side.SELL])
@@ -96,6 +97,18 @@ def test_triggers_fire_at_the_mark_at_which_a_scan_of_all_would_fire_them(
     assert list(risk.state.subaccounts[WHO].triggers) == list(waits)
 
 
+@given(sides, st.integers(10, 10**12), st.integers(TRAIL_MIN, TRAIL_MAX))
+def test_the_best_price_that_is_not_followed_moves_a_stop_by_a_thousandth_of_its_distance(
+    side: int, best: int, trail: int
+) -> None:
+    below, above = followed(side, best, trail)
+    stop, better = (below, above) if side == m.Side.SELL else (above, below)
+    unseen = better + side
+    lag = side * (stop - unseen * (1 + Fraction(side * trail, FRACTION_ONE)))
+    most = Fraction(best * trail, FRACTION_ONE * STEPS) * (1 + Fraction(side * trail, FRACTION_ONE))
+    assert 0 <= lag <= most + 1
+
+
 @given(sides, st.integers(TRAIL_MIN, TRAIL_MAX), st.lists(steps, min_size=1, max_size=40))
 def test_a_trailing_stop_is_never_early_and_never_late_by_a_thousandth_of_its_distance(
     side: int, trail: int, moves: list[int]
@@ -106,7 +119,7 @@ def test_a_trailing_stop_is_never_early_and_never_late_by_a_thousandth_of_its_di
     for price in path(moves):
         best = max(best, price) if side == m.Side.SELL else min(best, price)
         exact = best * (1 + Fraction(side * trail, FRACTION_ONE))
-        tolerance = 2 + Fraction(best * trail, FRACTION_ONE) * (1 + Fraction(trail, FRACTION_ONE)) / STEPS
+        tolerance = 2 + Fraction(best * trail, FRACTION_ONE) * (1 + Fraction(side * trail, FRACTION_ONE)) / STEPS
         beyond = side * (price - exact)
         if fired(move(risk, price)):
             assert beyond >= 0, "never early"

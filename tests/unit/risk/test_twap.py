@@ -19,6 +19,7 @@ from tests.unit.risk.waiting import (
     WHO,
     WORKING,
     fill,
+    mark,
     place,
     stands,
     trigger,
@@ -133,6 +134,18 @@ def test_what_did_not_trade_is_caught_up_by_three_shares_at_most(risk: Driven) -
     assert slices(events) == [3 * SHARE]
     fill(risk, the(m.OrderAdmitted, events), 3 * SHARE)
     assert slices(risk.wait(MINUTE)) == [3 * SHARE]
+
+
+def test_a_slice_is_bounded_by_the_band_of_its_moment_and_touches_its_owner(risk: Driven) -> None:
+    first = the(m.OrderAdmitted, risk.tell(twap(risk)))
+    assert first.price == 8_080 * DOLLAR
+    fill(risk, first, SHARE)
+    risk.tell(m.MarketChanged(but(BTC, price_stale_ms=STALE, band=PERCENT // 2)))
+    for _ in range(4):
+        mark(risk, MARK)
+    assert WHO not in risk.state.touched
+    assert the(m.OrderAdmitted, risk.wait(MINUTE)).price == 8_040 * DOLLAR
+    assert WHO in risk.state.touched
 
 
 def test_slices_that_fell_due_together_are_one(risk: Driven) -> None:
