@@ -115,7 +115,8 @@ def check_place(
     state: State, market: Market, known: Subaccount | None, exposure: Exposure, place: PlaceOrder, *, adds_risk: bool
 ) -> Refusal | None:
     """Refuse a client id that is in use, what is worth too little, a time that is none, and one order too many."""
-    if place.client_id in exposure.client_ids or (known is not None and waits_as(known, market, place.client_id)):
+    waits = known is not None and known.triggers and waits_as(known, market, place.client_id)
+    if waits or place.client_id in exposure.client_ids:
         return Refusal(Reason.DUPLICATE_CLIENT_ID)
     refusal = (check_notional(state, market, place.price, place.size) if adds_risk else None) or check_expiry(
         place, state.now_ms
