@@ -2,12 +2,17 @@
 
 import asyncio
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from services.core.messages import Book
+from services.client import Outcome, SigningKey, Vigil
+from services.core.messages import Book, MarketDelisted
 from services.core.process import CannotStart
+from services.core.spine import record_type
+from services.core.topics import inbox
 from services.local.run import Options, Run, Setup, keep_setup, prices_of, started, summary
 from services.local.single_process import Addresses
 from services.local.venue import MARKETS_FILE
@@ -62,6 +67,55 @@ async def test_participants_trade_books_balance_and_a_restart_goes_on(tmp_path: 
     assert again.trial_balance().entry > trial.entry
     assert again.trial_balance().unbalanced() == {}
     again.database.close()
+
+
+FRIDAY_MS = utc("2020-03-13 08:00")
+WEEKLY = "BTC_USD_20200313"
+
+
+async def test_a_weekly_future_ends_and_is_settled_in_its_coin(tmp_path: Path) -> None:
+    """Forty contracts of 100 dollars, bought five minutes before Friday 08:00: what they earned is paid in bitcoin, and nothing is left."""
+    begun = replace(options(tmp_path), begins_ms=FRIDAY_MS - 300_000)
+    stop = asyncio.Event()
+    async with started(begun, prices_of(begun)) as running:
+        await running.crowd.start()
+        await running.pacer.run(FRIDAY_MS - 280_000, stop)
+        async with Vigil(running.process.gateway.address, SigningKey(b"f" * 32), time_age_s=0) as client:
+            await client.open_account()
+            await client.deposit("USDC", 50_000)
+            assert (await client.buy(WEEKLY, size=40)).outcome is Outcome.DONE
+            (bought,) = (await client.account()).positions
+            await running.pacer.run(FRIDAY_MS + 5_000, stop)
+            account = await client.account()
+            listed = (await client.listed()).by_symbol
+            marks = {mark.symbol: mark for mark in await client.marks()}
+            end = await ending(running, listed[WEEKLY].id)
+        assert running.process.failure() is None
+        assert not any(host.failure for host in running.process.hosts)
+    assert bought.symbol == WEEKLY
+    assert bought.size == 40
+    assert account.positions == ()
+    (coins,) = (one.idle for one in account.balances if one.asset == "BTC")
+    assert abs(end / marks["BTC_USD_IPERP"].index_price - 1) < Decimal("0.02"), "the mean of five minutes' index"
+    fee = 4_000 / bought.entry_price * Decimal("0.0005")
+    earned = 4_000 / bought.entry_price - 4_000 / end - fee
+    assert abs(coins - earned) < Decimal("0.000003"), "the price at which it was bought is told to the cent"
+    assert {"BTC_USD_20200320", "BTC_USD_20200327", "BTC_USD_20200626"} < set(listed)
+    queries = open_queries(running.process.ledger_file)
+    trial = queries.trial_balance()
+    assert trial.unbalanced() == {}
+    assert queries.open_interest(listed[WEEKLY].id) == 0
+    queries.database.close()
+
+
+async def ending(running: Run, market: int) -> Decimal:
+    """Price at which a market ended, as risk was told it."""
+    home, topic = running.process.home, inbox("risk")
+    decode = msgspec.msgpack.Decoder(record_type("risk")).decode
+    records = await home.read(topic, 0, 0, await home.end(topic, 0), 0)
+    said = (decode(record.value).message for record in records)
+    (price,) = [one.price for one in said if isinstance(one, MarketDelisted) and one.market == market and one.is_expiry]
+    return Decimal(price) / 100
 
 
 def owner_of(running: Run) -> int:

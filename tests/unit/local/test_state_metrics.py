@@ -51,7 +51,7 @@ def test_risk_shows_margin_exposure_and_who_is_near_liquidation(exchange: Exchan
     assert found["vigil_initial_margin", "USDC"] == 790 + 1.5 * 790 + 39.5
     assert found["vigil_holds", "USDC"] > 0
     assert found["vigil_unsettled_debt", "USDC"] == 0
-    assert found["vigil_subaccounts_near_liquidation", "USDC", "50"] == 0
+    assert found["vigil_subaccounts_near_liquidation", "USD", "50"] == 0
 
 
 @pytest.mark.parametrize(
