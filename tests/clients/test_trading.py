@@ -102,7 +102,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [
     ("too large", {"size": "101", "price": "7990"}, "INVALID_SIZE", "up to 100"),
     ("zero", {"size": "0", "price": "7990"}, "INVALID_SIZE", "multiples of 0.00001"),
     ("outside the band", {"size": "0.1", "price": "9000"}, "OUTSIDE_BAND", "nearest accepted is 8400"),
-    ("no margin", {"size": "50", "price": "8000"}, "INSUFFICIENT_MARGIN", "missing"),
+    ("no margin", {"size": "70", "price": "8000"}, "INSUFFICIENT_MARGIN", "missing"),
     ("reduce-only without position", {"size": "0.1", "price": "8000", "reduce_only": True}, "REDUCE_ONLY", ""),
 ]
 

@@ -172,6 +172,64 @@ async def test_every_command_speaks_to_scripts(vigil: Terminal) -> None:
         assert (line, *await vigil.json(line)) == (line, code, Anything(said))
 
 
+WAITING: list[tuple[str, dict[str, Any]]] = [
+    ("order sell BTC_USDC_PERP 0.01 --stop 7900 --client-id 11 --oco 3", {"outcome": "done"}),
+    ("order sell BTC_USDC_PERP 0.01 --take-profit 8100 --price 8095 --oco 3 --trigger-by last", {"outcome": "done"}),
+    ("order sell BTC_USDC_PERP 0.01 --trail 2%", {"outcome": "done"}),
+    ("order buy BTC_USDC_PERP 0.02 --price 7950 --bracket-tp 8100 --bracket-sl 7900:7890", {"resting": "0.02"}),
+    ("order buy BTC_USDC_PERP 0.03 --price 7940 --display 0.01", {"resting": "0.03"}),
+    ("twap buy ETH_USDC_PERP 5 --for 5m --every 1m --client-id 12", {"outcome": "done"}),
+    ("protect ETH_USDC_PERP --quantity 10 --delta 5 --frozen 30s", {"outcome": "done"}),
+    ("protect ETH_USDC_PERP --reset", {"outcome": "done"}),
+    ("protect ETH_USDC_PERP --interval off", {"outcome": "done"}),
+    ("leverage 10", {"outcome": "done"}),
+    ("leverage", {"subaccount": 0, "leverage_max": 10}),
+    ("leverage off", {"outcome": "done"}),
+]
+
+
+@pytest.mark.slow
+async def test_what_waits_is_placed_shown_and_cancelled(vigil: Terminal) -> None:
+    await vigil("keys new")
+    await vigil("deposit 100000")
+    for line, said in WAITING:
+        assert (line, *await vigil.json(line)) == (line, 0, Anything(said))
+    _, waiting = await vigil.json("triggers")
+    assert [(one["kind"], one["trigger_price"], one["price"], one["group"]) for one in waiting["triggers"]] == [
+        ("stop", "7900", None, 3),
+        ("take_profit", "8100", "8095", 3),
+        ("trailing", "7840", None, 0),
+        ("twap", "0", None, 0),
+    ]
+    _, account = await vigil.json("account")
+    assert [one["trigger_id"] for one in account["triggers"]] == [one["trigger_id"] for one in waiting["triggers"]]
+    assert (await vigil.json("cancel-trigger ETH_USDC_PERP --client-id 12"))[0] == 0
+    code, said = await vigil.json("cancel-trigger ETH_USDC_PERP --client-id 12")
+    assert (code, said["reason"]) == (1, "TRIGGER_NOT_OPEN")
+    assert (await vigil.json("cancel-all --triggers"))[0] == 0
+    _, account = await vigil.json("account")
+    assert (account["triggers"], len(account["orders"])) == ([], 2)
+
+
+@pytest.mark.slow
+async def test_a_batch_is_one_frame_with_a_result_for_each_order(vigil: Terminal, tmp_path: Path) -> None:
+    await vigil("keys new")
+    await vigil("deposit 10000")
+    file = tmp_path / "orders.jsonl"
+    rungs = [
+        {"side": "buy", "symbol": "BTC_USDC_PERP", "size": "0.01", "price": str(7_900 + rung)} for rung in range(48)
+    ]
+    stop = {"side": "sell", "symbol": "BTC_USDC_PERP", "size": "all", "stop": "7700"}
+    too_large = {"side": "buy", "symbol": "BTC_USDC_PERP", "size": "101", "price": "8000"}
+    file.write_text("\n".join(json.dumps(one) for one in [*rungs, stop, too_large]))
+    code, output = await vigil(f"batch {file} --json")
+    said = [json.loads(line) for line in output.splitlines()]
+    assert (code, len({(one["timestamp_ms"], one["window_ms"]) for one in said})) == (1, 1)
+    assert [one.get("resting") for one in said[:48]] == ["0.01"] * 48
+    assert [one["reason"] for one in said[48:]] == ["NO_POSITION", "INVALID_SIZE"]
+    assert (await vigil(f"batch {file}"))[1].splitlines()[0].startswith("buy 0.01 BTC_USDC_PERP at 7900: done, order ")
+
+
 @pytest.mark.slow
 async def test_operators_change_markets_and_fees(
     exchange: Exchange, tmp_path: Path, terminal: Callable[[str, Path], Terminal]
