@@ -6,8 +6,8 @@
 from collections.abc import Iterator
 
 from services.core.contracts import initial_fraction, maintenance_of
-from services.core.fixed import LIMIT, Amount, Fraction, Milliseconds, Price, div_floor
-from services.core.markets import TIERS_MAX, Market
+from services.core.fixed import Amount, Fraction, Milliseconds, Price, div_ceil, div_floor
+from services.core.markets import TIERS_MAX, Market, largest_notional
 from services.core.messages import MarketState
 from services.core.reasons import Reason, Refusal
 from services.funding.funding_rate import impact_notional_min
@@ -35,12 +35,13 @@ def raises_maintenance(known: Market, market: Market) -> bool:
 
 
 def turning_points(known: Market, market: Market) -> list[Amount]:
-    """Notionals among which the margins of two parameters differ most, whichever way: nothing between them can differ more.
+    """Notionals among which the margins of two parameters differ most, whichever way: of what may be held now none differs more.
 
     Margin is a straight line, from floor to floor, or notional * factor * sqrt(notional). So it is judged on either side of each floor,
     where a factor takes over from its base, where a curve is furthest from a line, from half of one and from twice one, and at the ends.
     """
-    both, points = (known, market), [1, LIMIT]
+    both, most = (known, market), div_ceil(*largest_notional(known))
+    points = [1, most]
     fractions = [one.maintenance_margin_fraction for one in both] + [one.initial_margin_fraction for one in both]
     fractions += [fraction for one in both for tier in one.tiers for fraction in tier[1:3]]
     factors = [one.maintenance_margin_factor for one in both] + [one.initial_margin_factor for one in both]
@@ -50,7 +51,7 @@ def turning_points(known: Market, market: Market) -> list[Amount]:
             for times, parts in ((1, 1), (2, 3), (1, 3), (4, 3)):
                 point = root_point(times * fraction, parts * factor, known.settlement_decimals)
                 points += [point, point + 1]
-    return [point for point in points if 0 < point <= LIMIT]
+    return [point for point in points if 0 < point <= most]
 
 
 def root_point(fraction: Fraction, factor: Fraction, decimals: int) -> Amount:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core import messages as m
+from services.core.contracts import UNIT_VALUE
 from services.core.fixed import FRACTION_ONE, INDEX_DECIMALS, LATE_MS, clamp
 from services.funding.funding_rate import (
     DAMPING,
@@ -35,15 +36,15 @@ from tests.properties.histories import PEOPLE, Action, Hour, histories, opened, 
 rates = st.integers(-(10**10), 10**10)
 
 
-@given(st.lists(st.tuples(rates, st.integers(1, 10**12)), max_size=50))
-def test_what_is_paid_over_time_is_the_exact_sum(steps: list[tuple[int, int]]) -> None:
+@given(st.lists(st.tuples(rates, st.integers(1, 10**30)), max_size=50), st.sampled_from([1, UNIT_VALUE]))
+def test_what_is_paid_over_time_is_the_exact_sum(steps: list[tuple[int, int]], parts: int) -> None:
     remainder = paid = owed = 0
-    for rate, lot_notional in steps:
-        payment, remainder = funding_step(rate, lot_notional, remainder)
+    for rate, lot_value in steps:
+        payment, remainder = funding_step(rate, lot_value, remainder, parts)
         paid += payment
-        owed += rate * lot_notional
-        assert 0 <= remainder < FRACTION_ONE
-        assert paid * FRACTION_ONE + remainder == owed
+        owed += rate * lot_value
+        assert 0 <= remainder < FRACTION_ONE * parts
+        assert paid * FRACTION_ONE * parts + remainder == owed
 
 
 @pytest.mark.parametrize("count", [1, 4])

@@ -126,6 +126,23 @@ def test_changes_are_refused(funding: Driven, market: Market, after_ms: int, rea
     assert funding.state.changes == {}
 
 
+NONSENSE: list[dict[str, Any]] = [
+    {"tick": 0},
+    {"lot": 0},
+    {"size_decimals": 99},
+    {"price_decimals": -99},
+    {"tiers": ((5, 0, -1, 9),) * 3},
+    {"tiers": ((0, 1, 1, 0),) * 50_000},
+    {"maintenance_margin_factor": -1},
+    {"settlement_decimals": 99},
+]
+
+
+@pytest.mark.parametrize("fields", NONSENSE, ids=[str(row)[:30] for row in NONSENSE])
+def test_nonsense_is_refused_and_nothing_else(funding: Driven, fields: dict[str, Any]) -> None:
+    assert reason_of(change(funding, but(BTC, **fields), 2 * NOTICE_MS)) is Reason.INVALID_LISTING
+
+
 def test_the_ladder_of_a_change_is_that_of_the_reasons() -> None:
     reasons = [row[3] for row in CHANGES]
     assert reasons == sorted(reasons)

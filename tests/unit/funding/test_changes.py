@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.core.fixed import FRACTION_ONE
-from services.core.markets import ContractKind
+from services.core.markets import ContractKind, Market, SettlementPrice
 from services.core.messages import MarketState
 from services.core.reasons import Reason
 from services.funding.changes import (
@@ -17,11 +17,24 @@ from services.funding.changes import (
     check_when,
     earliest_ms,
 )
-from tests.builders import BTC, but
+from tests.builders import BTC, INVERSE, SPOT, but
 
 NOW_MS = 1_584_000_000_000
 MARK = 800_000
-LIMITED = but(BTC, notional_min=10, open_interest_max=1_000, levels_max=100, sources_min=2, dispersion_max=10**10)
+TIER = (0, BTC.initial_margin_fraction, BTC.maintenance_margin_fraction, 0)
+LIMITED = but(
+    BTC,
+    owner_position_max=1_000,
+    settlement_interval_ms=86_400_000,
+    settlement_window_ms=60_000,
+    limit_steps=(7 * 10**10, 2 * 10**11),
+    limit_pause_ms=120_000,
+    notional_min=10,
+    open_interest_max=1_000,
+    levels_max=100,
+    sources_min=2,
+    dispersion_max=10**10,
+)
 
 BOUNDS: list[tuple[str, int, dict[str, Any]]] = [
     ("nothing changes", 0, {}),
@@ -65,6 +78,27 @@ BOUNDS: list[tuple[str, int, dict[str, Any]]] = [
     ("a limit moved far", 17, {"levels_max": 201}),
     ("two more sources", 18, {"sources_min": 4}),
     ("dispersion", 18, {"dispersion_max": 3 * 10**10}),
+    ("another face", 1, {"face": 100}),
+    ("another end", 1, {"expires_ms": 1}),
+    ("another price at the end", 1, {"expiry_price": SettlementPrice.MARK}),
+    ("profits locked", 1, {"profit_lock": True}),
+    ("open interest that raises margins, set", 0, {"open_interest_lower": 10, "open_interest_upper": 20}),
+    ("owners bounded further", 17, {"owner_position_max": 499}),
+    ("owners not bounded", 17, {"owner_position_max": 0}),
+    ("margins that grow by a root, a little", 0, {"maintenance_margin_factor": 10**6, "initial_margin_factor": 10**6}),
+    ("a root that more than doubles what the large need", 19, {"maintenance_margin_factor": 10**9}),
+    ("initial margins of the large", 19, {"initial_margin_factor": 10**9}),
+    ("tiers that double", 0, {"tiers": (TIER, (10**14, 10**11, 5 * 10**10, 25 * 10**11))}),
+    ("a tier that does more", 19, {"tiers": (TIER, (10**14, 2 * 10**11, 6 * 10**10, 35 * 10**11))}),
+    ("settled twice as often", 0, {"settlement_interval_ms": 43_200_000}),
+    ("three times", 20, {"settlement_interval_ms": 28_800_000}),
+    ("never", 20, {"settlement_interval_ms": 0}),
+    ("settled at another price", 20, {"settlement_price": SettlementPrice.INDEX_MEAN}),
+    ("a window cut", 20, {"settlement_window_ms": 1_000}),
+    ("a wider limit of prices", 0, {"limit_steps": (10**11, 3 * 10**11)}),
+    ("one step less", 20, {"limit_steps": (2 * 10**11,)}),
+    ("a step far out", 20, {"limit_steps": (7 * 10**10, 5 * 10**11)}),
+    ("pauses three times as long", 20, {"limit_pause_ms": 360_000}),
 ]
 
 
@@ -88,11 +122,33 @@ def test_when(ahead_ms: int, refusal: tuple[Reason, int] | None) -> None:
     assert check_when(NOW_MS + ahead_ms, NOW_MS, NOW_MS) == refusal
 
 
-def test_only_a_higher_maintenance_margin_needs_notice() -> None:
-    higher = but(BTC, maintenance_margin_fraction=BTC.maintenance_margin_fraction + 1)
-    lower = but(BTC, maintenance_margin_fraction=BTC.maintenance_margin_fraction - 1)
-    assert earliest_ms(BTC, higher, NOW_MS) == NOW_MS + NOTICE_MS
-    assert earliest_ms(BTC, lower, NOW_MS) == earliest_ms(None, BTC, NOW_MS) == NOW_MS
+TIERED = but(BTC, tiers=(TIER, (10**14, 10**11, 5 * 10**10, 25 * 10**11)))
+CURVED = but(BTC, maintenance_margin_factor=10**7, initial_margin_factor=10**7)
+NOTICES: list[tuple[str, Market, Market, bool]] = [
+    ("higher for all", BTC, but(BTC, maintenance_margin_fraction=BTC.maintenance_margin_fraction + 1), True),
+    ("lower for all", BTC, but(BTC, maintenance_margin_fraction=BTC.maintenance_margin_fraction - 1), False),
+    ("initial margin only", BTC, but(BTC, initial_margin_factor=10**7), False),
+    ("a root, for the large", BTC, CURVED, True),
+    ("a root no more", CURVED, BTC, False),
+    ("a tier, for the large", BTC, TIERED, True),
+    ("no tiers any more", TIERED, BTC, False),
+    ("a tier that begins later", TIERED, but(BTC, tiers=(TIER, (2 * 10**14, 10**11, 5 * 10**10, 5 * 10**12))), False),
+    ("one that begins sooner", TIERED, but(BTC, tiers=(TIER, (10**13, 10**11, 5 * 10**10, 25 * 10**10))), True),
+    ("the same", TIERED, TIERED, False),
+    ("a spot market has none", SPOT, but(SPOT, maintenance_margin_fraction=10**11), False),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "notice"), [row[1:] for row in NOTICES], ids=[row[0] for row in NOTICES])
+def test_what_raises_anybodys_maintenance_needs_notice(before: Market, after: Market, *, notice: bool) -> None:
+    assert earliest_ms(before, after, NOW_MS) == (NOW_MS + NOTICE_MS if notice else NOW_MS)
+    assert earliest_ms(None, after, NOW_MS) == NOW_MS
+
+
+def test_impact_prices_of_coin_contracts_may_look_at_little_coin() -> None:
+    """Two hundred whole coins over a margin of five percent would be 4,000 BTC."""
+    less = but(INVERSE, impact_notional=INVERSE.impact_notional // 2)
+    assert check_bounds(INVERSE, less, MARK) is None
 
 
 STATES = [
