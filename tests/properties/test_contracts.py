@@ -12,7 +12,10 @@ from services.core.collateral import PRICE_ONE, borrow_margin, collateral_value,
 from services.core.contracts import cash_flow, initial_margin, maintenance_margin, notional, value
 from services.core.fixed import FRACTION_ONE, div_floor
 from services.core.markets import Asset, Collateral, ContractKind, MarginTier, Market, check_market
+from services.core.messages import MarketDelisted, MarketSettled
+from services.risk import steps
 from services.risk.liquidation_price import liquidation_price
+from services.risk.state import Exposure, Mark, State
 from tests.builders import BTC, PERCENT, USDC, but
 
 LINEAR = but(BTC, size_decimals=3, tick=50, lot=1, order_size_max=1_000_000, position_max=1_000_000)
@@ -29,6 +32,7 @@ INVERSE = but(
 STEEP = but(LINEAR, initial_margin_factor=10**9, open_interest_lower=10, open_interest_upper=20)
 """Its largest positions need more than their notional."""
 CONTRACTS = st.sampled_from([LINEAR, INVERSE])
+LONG, SHORT = 256, 512
 SIZES = st.integers(1, 10**6)
 SIGNED = st.builds(lambda size, side: size * side, SIZES, st.sampled_from([1, -1]))
 PRICES = st.integers(20, 2_000_000).map(lambda ticks: 50 * ticks)
@@ -124,17 +128,44 @@ def test_the_ends_of_a_range_bound_value_and_maintenance_within(
     assert contracts.maintenance_high(market, size, low, high) >= maintenance_margin(market, size, within)
 
 
-@given(CONTRACTS, SIGNED, st.lists(PRICES, min_size=1, max_size=20), PRICES)
-def test_settling_never_changes_equity(market: Market, size: int, settlements: list[int], entry: int) -> None:
-    """Whatever it is settled to on the way: what was paid out, cash and value are what they were."""
-    cash, paid = cash_flow(market, size, entry), 0
-    for mark in settlements:
-        before = paid + cash + value(market, size, mark)
-        paid += cash + value(market, size, mark)
-        cash = -value(market, size, mark)
-        assert paid + cash + value(market, size, mark) == before
-    untouched = cash_flow(market, size, entry) + value(market, size, settlements[-1])
-    assert paid == untouched
+def two_sides(market: Market, size: int, entry: int) -> State:
+    """Risk with a fill booked on both sides, each an account of its own."""
+    state = State()
+    state.markets[market.id], state.marks[market.id] = market, Mark(entry)
+    for owner, held in ((LONG, size), (SHORT, -size)):
+        cash = cash_flow(market, held, entry)
+        state.subaccount(owner).exposures[market.id] = Exposure(market.id, held, cash)
+        state.holders.setdefault(market.id, {})[owner] = None
+    return state
+
+
+def equity(state: State, market: Market, owner: int, mark: int) -> int:
+    """Balance, cash and value of an account at any mark."""
+    subaccount = state.subaccounts[owner]
+    exposure = subaccount.exposures.get(market.id, Exposure(market.id))
+    return subaccount.idle.get(market.settlement_asset, 0) + exposure.cash + value(market, exposure.size, mark)
+
+
+@given(CONTRACTS, SIGNED, st.lists(PRICES, min_size=1, max_size=20), PRICES, PRICES)
+def test_settling_never_changes_equity_and_the_end_leaves_dust_alone(
+    market: Market, size: int, settlements: list[int], entry: int, mark: int
+) -> None:
+    """At the price of the settlement, at any other; and all that is paid out at the end is what the fill and the last price make."""
+    state = two_sides(market, size, entry)
+    for step, price in enumerate(settlements, 1):
+        before = [equity(state, market, owner, at) for owner in (LONG, SHORT) for at in (price, mark)]
+        steps.process_settled(state, MarketSettled(market.id, step, price, 0))
+        assert [equity(state, market, owner, at) for owner in (LONG, SHORT) for at in (price, mark)] == before
+        assert all(equity(state, market, owner, price) == paid_out(state, market, owner) for owner in (LONG, SHORT))
+    steps.process_delisting(state, MarketDelisted(market.id, mark))
+    ends = [paid_out(state, market, owner) for owner in (LONG, SHORT)]
+    assert ends == [cash_flow(market, held, entry) + value(market, held, mark) for held in (size, -size)]
+    assert -2 < sum(ends) <= 0
+    assert not any(state.subaccounts[owner].exposures for owner in (LONG, SHORT))
+
+
+def paid_out(state: State, market: Market, owner: int) -> int:
+    return state.subaccounts[owner].idle.get(market.settlement_asset, 0)
 
 
 @composite

@@ -6,6 +6,9 @@ from itertools import pairwise
 from services.core import contracts
 from services.core.fixed import FRACTION_ONE
 from services.core.markets import MarginTier, Market, is_tier_above
+from services.core.messages import MarketSettled
+from services.risk.state import Exposure, State
+from services.risk.steps import process_settled
 from tests.builders import BTC, but
 from tests.vectors.drivers.terms import (
     INVERSE,
@@ -27,12 +30,15 @@ from tests.vectors.formulas.loader import units
 
 
 def settled(market: Market, size: int, entry: int, settlements: list[int]) -> Results:
-    """Profit at each settlement: cash and value, after which cash is what the value takes back."""
-    cash, steps = contracts.cash_flow(market, size, entry), []
-    for mark in settlements:
-        worth = contracts.value(market, size, mark)
-        steps.append(decimal(cash + worth, market))
-        cash = -worth
+    """What an account in risk is paid at each settlement of its position."""
+    state, asset, paid = State(), market.settlement_asset, [0]
+    held = state.subaccount(256)
+    held.exposures[market.id] = Exposure(market.id, size, contracts.cash_flow(market, size, entry))
+    state.markets[market.id], state.holders[market.id] = market, {held.id: None}
+    for step, price_settled in enumerate(settlements, 1):
+        process_settled(state, MarketSettled(market.id, step, price_settled, 0))
+        paid.append(held.idle[asset])
+    steps = [decimal(after - before, market) for before, after in pairwise(paid)]
     return {"steps": steps, "pnl": sum(steps)}
 
 
