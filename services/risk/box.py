@@ -34,9 +34,13 @@ def fit(state: State, subaccount: Subaccount, now: Health, slack: Amount) -> boo
     if not around:
         drop(state, subaccount)
         return True
-    if still_holds(state, subaccount, around):
+    box, grows = subaccount.box, has_growing_debt(state, now)
+    if box is not None and still_holds(state, subaccount, box, around, grows=grows):
+        stretch(
+            state, subaccount, box
+        )  # Prices may have left it and come back before anybody looked: some wires are cut.
         return True
-    expires_ms = state.now_ms + EXPIRY_MS if has_growing_debt(state, now) else 0
+    expires_ms = state.now_ms + EXPIRY_MS if grows else 0
     found = widest(state, subaccount, around, first_guess(state, now, slack), expires_ms)
     drop(state, subaccount)
     if found is None:
@@ -68,10 +72,9 @@ def prices_around(state: State, subaccount: Subaccount) -> dict[Series, Price]:
     return found
 
 
-def still_holds(state: State, subaccount: Subaccount, around: dict[Series, Price]) -> bool:
-    """Whether the box that a subaccount has encloses every price, and leaves a surplus still."""
-    box = subaccount.box
-    if box is None or len(box.ranges) != len(around) or (box.expires_ms and box.expires_ms <= state.now_ms):
+def still_holds(state: State, subaccount: Subaccount, box: Box, around: dict[Series, Price], *, grows: bool) -> bool:
+    """Whether the box that a subaccount has encloses every price and leaves a surplus still; one without end holds no growing debt."""
+    if len(box.ranges) != len(around) or (box.expires_ms <= state.now_ms if box.expires_ms else grows):
         return False
     for series, price in around.items():
         low, high = box.ranges.get(series) or (price, price)
@@ -153,11 +156,16 @@ def asset_move(state: State, asset: int) -> Fraction:
 
 def arm(state: State, subaccount: Subaccount, box: Box) -> None:
     """Arm the wires at the sides of a box, and that at its end."""
+    stretch(state, subaccount, box)
+    if box.expires_ms:
+        state.timers.arm(box.expires_ms, TimerKind.BOX, subaccount.id)
+
+
+def stretch(state: State, subaccount: Subaccount, box: Box) -> None:
+    """Arm the wires at the sides of a box; those that wait already stay."""
     subject: Subject = (subaccount.id, 0)
     for series, (low, high) in box.ranges.items():
         wires_of(state, *series).arm(subject, below=low, above=high)
-    if box.expires_ms:
-        state.timers.arm(box.expires_ms, TimerKind.BOX, subaccount.id)
 
 
 def drop(state: State, subaccount: Subaccount) -> None:
