@@ -293,6 +293,8 @@ def test_a_stop_closes_a_position_on_the_book() -> None:
 def test_triggers_survive_a_snapshot(risk: Driven) -> None:
     risk.tell(trigger(risk, TRAILING, SELL, trail=PERCENT))
     place(risk, BUY, COIN, MARK, exits=[(STOP, m.TriggerBy.MARK, MARK - 100, 0, 0)])
-    blob = risk.engine.snapshot()
-    risk.engine.restore(blob)
+    risk.tell(m.SetProtection(risk.commands.header(ALICE), WHO, 1, 5_000, COIN, 0))
+    before = risk.state
+    risk.engine.restore(risk.engine.snapshot())
+    assert risk.state == before
     assert stands(mark(risk, 7_920 * DOLLAR)) == [(TRIGGERED, 0)]
