@@ -4,9 +4,10 @@ A step is noted when it comes, and from then on counts in every valuation. The p
 or before anything else happens to them; what is booked late is the same to the last unit, for steps add up.
 """
 
+from services.core.collateral import PRICE_ONE, worth_high
 from services.core.contracts import value
-from services.core.fixed import Amount, MarketId
-from services.core.markets import Market
+from services.core.fixed import Amount, AssetId, MarketId
+from services.core.markets import Asset, Market
 from services.core.messages import (
     Book,
     FundingPaid,
@@ -21,7 +22,7 @@ from services.core.messages import (
 )
 from services.risk import triggers
 from services.risk.events import balance_changed
-from services.risk.health import owed, worth_of
+from services.risk.health import owed
 from services.risk.state import Exposure, State, Steps, Subaccount, drop_empty, post
 
 SLICE = 200
@@ -135,15 +136,24 @@ def pay_funding(
     ]
 
 
-def spend(state: State, subaccount: Subaccount, asset: int, payment: Amount) -> None:
-    """Take a payment from what the box of a subaccount has left; when that is used up, it is judged at the next mark."""
-    box = subaccount.box
-    if box is None:
+def spend(state: State, subaccount: Subaccount, asset_id: AssetId, payment: Amount) -> None:
+    """Take a payment from what the box of a subaccount has left; when that is used up, it is judged at the next mark.
+
+    So is who pays in what has a price, or what he owes: there a unit costs more than it is worth now.
+    """
+    box, asset = subaccount.box, state.assets.get(asset_id)
+    if box is None or asset is None or subaccount.idle.get(asset_id, 0) < max(0, payment) or has_price(asset):
         state.touched.setdefault(subaccount.id, 0)
         return
-    box.slack -= worth_of(state, asset, max(0, payment)) + 1
+    box.slack -= worth_high(asset, max(0, payment), PRICE_ONE)
     if box.slack <= 0:
         state.touched.setdefault(subaccount.id, 0)
+
+
+def has_price(asset: Asset) -> bool:
+    """Whether a unit of an asset may cost more than one, by its price or as a debt."""
+    terms = asset.collateral
+    return bool(terms.index or terms.borrow_maintenance_fraction or terms.borrow_maintenance_factor)
 
 
 def settle_position(
