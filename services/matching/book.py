@@ -44,11 +44,10 @@ class Order:
 @final
 @dataclass(slots=True)
 class Level:
-    """Size shown at a price, the ids of its orders, oldest first, and what icebergs among them hide."""
+    """Size shown at a price and the ids of its orders, oldest first."""
 
     size: Size = 0
     queue: dict[int, None] = field(default_factory=dict)
-    hidden: Size = 0
 
 
 @final
@@ -120,8 +119,9 @@ class Book:
             level = half.levels[key] = Level()
             insort(half.keys, key)
         if order.display:
-            hide(order, level)
-        level.size += order.remaining - order.hidden
+            order.hidden = max(0, order.remaining - order.display)
+            level.size -= order.hidden
+        level.size += order.remaining
         level.queue[order.id] = None
         self.orders[order.id] = order
         refs = self.by_subaccount.get(order.subaccount)
@@ -158,10 +158,8 @@ class Book:
         if size < shown:
             level.size -= size
             return
-        level.size -= shown
-        level.hidden -= order.hidden
-        hide(order, level)
-        level.size += order.remaining - order.hidden
+        order.hidden = max(0, order.remaining - order.display)
+        level.size += order.remaining - order.hidden - shown
         if order.remaining:
             put_last(level.queue, order.id)
             if order.reduce_only:
@@ -170,10 +168,8 @@ class Book:
     def cut(self, order: Order, size: Size) -> None:
         """Take `size`, less than all, off a resting order that nobody met: off its hidden part first, so that it keeps its place."""
         hidden = min(order.hidden, size)
-        if hidden:
-            self.half(order.side).levels[order.side * order.price].hidden -= hidden
-            order.hidden -= hidden
-            order.remaining -= hidden
+        order.hidden -= hidden
+        order.remaining -= hidden
         if size > hidden:
             self.reduce(order, size - hidden)
 
@@ -206,12 +202,6 @@ class Book:
         return [self.orders[order_id] for order_id in self.by_subaccount.get(subaccount, {}).values()]
 
 
-def hide(order: Order, level: Level) -> None:
-    """Work out what an iceberg hides of what is left of it, and count that at its level."""
-    order.hidden = max(0, order.remaining - order.display)
-    level.hidden += order.hidden
-
-
 def put_last(queue: dict[int, None], order_id: int) -> None:
     """Let an order stand behind all others of a queue."""
     del queue[order_id]
@@ -236,7 +226,6 @@ def check_book(book: Book, *, may_cross: bool = False) -> None:
             resting = [book.orders[order_id] for order_id in level.queue]
             shown = sum(order.remaining - order.hidden for order in resting)
             invariant(level.size == shown, "a level holds what its orders show")
-            invariant(level.hidden == sum(order.hidden for order in resting), "a level hides what its orders hide")
             invariant(all(order.side * order.price == key for order in resting), "an order stands at its price")
             invariant(all(0 < order.remaining <= order.size for order in resting), "a resting order has a rest")
             invariant(all(0 <= order.hidden < order.remaining for order in resting), "a resting order shows something")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from services.core.fixed import Price, Size
 from services.core.reasons import Reason
 from services.matching.auction import Levels, clearing_price
-from services.matching.book import BUY, SELL, HalfBook, Order
+from services.matching.book import BUY, SELL, Book, HalfBook, Order
 from services.matching.plan import MARKET, NOBODY, OLDER, Interest
 from services.matching.turn import Turn
 
@@ -60,22 +60,21 @@ def price_of(turn: Turn) -> Price:
         return 0
     return clearing_price(
         turn.market,
-        crossing(bids, asks.best()),
-        crossing(asks, bids.best()),
+        crossing(turn.book, bids, asks.best()),
+        crossing(turn.book, asks, bids.best()),
         max(limits.low, limits.step_low),
         min(limits.high, limits.step_high),
         turn.trading.mark_price_seen,
     )
 
 
-def crossing(half: HalfBook, opposite: Price) -> Levels:
+def crossing(book: Book, half: HalfBook, opposite: Price) -> Levels:
     """Levels that reach the other side's best price, best first, with what their icebergs hide."""
     levels: Levels = []
     for key in reversed(half.keys):
         if key < half.side * opposite:
             break
-        level = half.levels[key]
-        levels.append((half.side * key, level.size + level.hidden))
+        levels.append((half.side * key, sum(book.orders[order_id].remaining for order_id in half.levels[key].queue)))
     return levels
 
 
