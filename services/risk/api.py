@@ -3,14 +3,16 @@
 from itertools import islice
 
 from services.core.feeds import SIDES
-from services.core.fixed import SUBACCOUNTS, AccountId, MarketId, Price, SubaccountId, div_floor
+from services.core.fixed import SUBACCOUNTS, AccountId, MarketId, SubaccountId
 from services.core.machine_queries import command_results, feed_seq, host_of, status_of
-from services.core.markets import Market
 from services.core.messages import Side
 from services.core.process import Hosts
-from services.core.rpc import Context, Service, malformed
+from services.core.reasons import Reason
+from services.core.rpc import Context, Service, malformed, not_found
 from services.risk import margin
 from services.risk.health import parts_of
+from services.risk.max_size import max_size
+from services.risk.report import entry_price, report
 from services.risk.state import Account, Exposure, OpenOrder, State, Subaccount
 from services.risk.trigger import Trigger
 from vigil.v1 import common_pb2, queries_pb2, queries_pb2_grpc, trading_pb2
@@ -39,6 +41,30 @@ class Servicer(queries_pb2_grpc.RiskQueriesServicer):
             at_ms=state.now_ms,
             subaccounts=subaccounts(state, request.account),
         )
+
+    async def GetMargin(  # noqa: N802
+        self, request: queries_pb2.MarginQuery, context: Context
+    ) -> trading_pb2.MarginReport:
+        """Explain the margin of a subaccount; one that was never used has none."""
+        del context
+        host = host_of(self.hosts, request.partition)
+        state: State = host.query()
+        known = state.subaccounts.get(request.subaccount) or Subaccount(request.subaccount)
+        answer = report(state, known)
+        answer.machine, answer.seq = host.engine.name, feed_seq(host, "feed.account")
+        return answer
+
+    async def GetMaxOrderSize(  # noqa: N802
+        self, request: queries_pb2.MaxOrderSizeQuery, context: Context
+    ) -> trading_pb2.MaxOrderSize:
+        """Find the largest order that would be admitted now."""
+        del context
+        state: State = host_of(self.hosts, request.partition).query()
+        market = state.markets.get(request.market)
+        if market is None:
+            raise not_found(f"market {request.market}: no such market", Reason.UNKNOWN_MARKET)
+        side = Side.BUY if request.side == common_pb2.SIDE_BID else Side.SELL
+        return max_size(state, request.subaccount, market, side, request.price, reduce_only=request.reduce_only)
 
     async def GetTriggers(  # noqa: N802
         self, request: queries_pb2.TriggersQuery, context: Context
@@ -151,19 +177,6 @@ def encode_position(state: State, exposure: Exposure) -> trading_pb2.Position:
         entry_price=entry_price(market, exposure),
         unrealised_pnl=margin.unrealised_pnl(market, exposure.size, exposure.cash, mark_price),
     )
-
-
-def entry_price(market: Market, exposure: Exposure) -> Price:
-    """Price at which the position was entered on average, rounded down; it is only displayed.
-
-    linear    |basis| / (|size| * unit)
-    inverse   |size| * face / |basis|; 0 where the basis is, of a position that is worth less than a unit
-    """
-    if market.is_inverse:
-        face, scale = market.face_unit
-        return div_floor(abs(exposure.size) * face, abs(exposure.basis) * scale) if exposure.basis else 0
-    numerator, denominator = market.unit
-    return div_floor(abs(exposure.basis) * denominator, abs(exposure.size) * numerator)
 
 
 def encode_order(exposure: Exposure, order: OpenOrder) -> trading_pb2.Order:

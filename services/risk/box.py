@@ -13,7 +13,7 @@ from services.risk.state import Box, State, Subaccount
 from services.risk.wires import Series, Subject
 
 WIDTH_ONE = 1 << 10
-LADDER = tuple(sorted({(2 + half) << step for step in range(13) for half in (0, 1)}))
+LADDER = tuple((2 + half) << step for step in range(13) for half in (0, 1))
 """Widths that a box may have, in parts of 1,024 of each price's typical move: from a five hundredth to twelve times as far."""
 MOVE_MAX: Fraction = 900_000_000_000
 """No side of a box lies further than this from the price."""
@@ -21,6 +21,8 @@ MOVE_MIN: Fraction = 20_000_000_000
 """Typical move of an asset that weighs in full."""
 EXPIRY_MS: Milliseconds = 3_600_000
 """A box with a debt lasts so long: the debt may have grown at its highest rate by then."""
+SLACK_MIN: Amount = 256
+"""Surplus that a box leaves at its worst corner: inside it may be less by a unit per asset, for worth is rounded."""
 GUESS = (7, 10)
 """Part of the surplus that a first guess uses up, as the box's corner is worse than its sides."""
 
@@ -81,7 +83,7 @@ def still_holds(state: State, subaccount: Subaccount, box: Box, around: dict[Ser
         if not low < price < high:
             return False
     box.slack = surplus(state, subaccount, box.ranges, box.expires_ms)
-    return box.slack > 0
+    return box.slack > SLACK_MIN
 
 
 def has_growing_debt(state: State, now: Health) -> bool:
@@ -118,7 +120,7 @@ def widest(
     while 0 <= step < len(LADDER):
         ranges = box_of(state, around, LADDER[step])
         left = surplus(state, subaccount, ranges, expires_ms)
-        if left > 0:
+        if left > SLACK_MIN:
             found = Box(ranges, left, expires_ms)
             if step < guess:
                 break

@@ -278,7 +278,7 @@ AGED: dict[type[Message], Callable[[State, Any, Record], list[Message]]] = {
 }
 """Those that may come too late, which their records say."""
 
-ABOUT_SUBACCOUNTS = frozenset(kind for kind in PROCESS if "subaccount" in kind.__struct_fields__)
+ABOUT_SUBACCOUNTS = dict.fromkeys(kind for kind in PROCESS if "subaccount" in kind.__struct_fields__)
 """Those that name the subaccount that they may change."""
 
 

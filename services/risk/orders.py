@@ -70,6 +70,19 @@ class Origin(NamedTuple):
 
 def admit_order(state: State, place: PlaceOrder, origin: Origin) -> OrderAdmitted | Refusal:
     """Hold what an order needs and return it for its market, or why not; who asks was judged before."""
+    found = check_order(state, place, origin)
+    if isinstance(found, Refusal):
+        return found
+    market, order, adds_risk = found
+    subaccount = state.subaccount(place.subaccount)
+    subaccount.refs = order.ref
+    add_order(state, subaccount, market, order)
+    state.touched.setdefault(subaccount.id, 0)
+    return admit(subaccount, market, order, place, adds_risk=adds_risk)
+
+
+def check_order(state: State, place: PlaceOrder, origin: Origin) -> tuple[Market, OpenOrder, bool] | Refusal:
+    """Build an order as it would be admitted, with its market and whether it adds risk, or say why not; it changes nothing."""
     market = state.markets.get(place.market)
     if market is None:
         return Refusal(Reason.UNKNOWN_MARKET)
@@ -81,18 +94,13 @@ def admit_order(state: State, place: PlaceOrder, origin: Origin) -> OrderAdmitte
     )
     if refusal is not None:
         return refusal
-    subaccount = state.subaccount(place.subaccount)
+    subaccount = known or Subaccount(place.subaccount)
     order = open_order(state, market, subaccount, place, origin)
     change = Change(reducing=order.remaining if order.reduce_only else 0).plus(order.side, order.adds(), order.hold)
     refusal = check_admission(state, subaccount, market, change, adds_risk=adds_risk) or (
         check_exits(market, subaccount, place) if place.exits else None
     )
-    if refusal is not None:
-        return refusal
-    subaccount.refs = order.ref
-    add_order(state, subaccount, market, order)
-    state.touched.setdefault(subaccount.id, 0)
-    return admit(subaccount, market, order, place, adds_risk=adds_risk)
+    return refusal or (market, order, adds_risk)
 
 
 def check_terms(state: State, market: Market, place: PlaceOrder, *, adds_risk: bool) -> Refusal | None:
