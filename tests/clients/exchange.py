@@ -124,8 +124,10 @@ class Exchange:
         return gateway
 
     async def marked(self, gateway: Gateway) -> None:
-        """Wait until a gateway has told a mark of every market."""
-        missing = {market.id for market in self.venue.markets}
+        """Wait until a gateway knows a mark of every market."""
+        missing = {market.id for market in self.venue.markets} - {line.market for line in gateway.marks.listed().marks}
+        if not missing:
+            return
         async with Vigil(gateway.address) as client:
             async for record in client.watch_marks():
                 missing -= {mark.market for mark in record.marks_updated.marks}
@@ -146,8 +148,13 @@ class Exchange:
         for (topic, partition), records in self.home.partitions.items():
             if topic in ("risk.inbox", "settlement.inbox"):
                 decode = msgspec.msgpack.decode
-                ends[f"{topic}/{partition}"] = sum(10 <= decode(one.value)[0][0] < 16 for one in records)
+                ends[f"{topic}/{partition}"] = sum(is_asked(*decode(one.value)[:2]) for one in records)
         return ends
+
+
+def is_asked(message: list[Any], source: str) -> bool:
+    """Whether a record is a command, which comes from no machine; what hosts append themselves has the lowest tags."""
+    return source == "" and message[0] >= m.FrameSigned.__struct_config__.tag
 
 
 @contextlib.asynccontextmanager

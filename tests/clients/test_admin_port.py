@@ -19,7 +19,7 @@ from services.core.rpc import RpcSettings, Tls, open_channel
 from services.gateway.gateway import Gateway
 from services.local.development import admin_key
 from tests.clients.exchange import CALM, Exchange
-from vigil.v1 import admin_pb2, admin_pb2_grpc, common_pb2, market_data_pb2, market_data_pb2_grpc
+from vigil.v1 import admin_pb2, admin_pb2_grpc, common_pb2, feeds_pb2, market_data_pb2, market_data_pb2_grpc
 from vigil.v1 import trading_pb2 as pb
 
 SYMBOL = "BTC_USDC_PERP"
@@ -114,6 +114,67 @@ async def test_money_needs_two_different_admins(office: Office) -> None:
     assert (await office.submit(ONE, TWO, contribute_to_fund=gift)).outcome == DONE
     with pytest.raises(grpc.aio.AioRpcError, match="different keys"):
         await office.submit(ONE, ONE, contribute_to_fund=gift)
+
+
+async def test_limits_and_owners_need_two_admins(office: Office) -> None:
+    limits = admin_pb2.SetLimitTiers(tiers=[feeds_pb2.LimitTier(tier=1, position_share=10**11, orders_max=5)])
+    owner = admin_pb2.SetOwner(account=ONE.account, owner=7)
+    requests: list[dict[str, Any]] = [{"set_limit_tiers": limits}, {"set_owner": owner}]
+    for request in requests:
+        assert (await office.submit(ONE, **request)).reason_name == "SECOND_SIGNATURE_MISSING"
+        assert (await office.submit(ONE, TWO, **request)).outcome == DONE
+    limits.tiers[0].position_share = 10**12 + 1
+    assert (await office.submit(ONE, TWO, set_limit_tiers=limits)).reason_name == "INVALID_AMOUNT"
+
+
+async def test_a_calendar_lists_futures_that_everybody_sees(office: Office) -> None:
+    listed = await office.public.ListMarkets(market_data_pb2.ListMarketsQuery())
+    form = next(market for market in listed.markets if market.symbol == SYMBOL)
+    form.id, form.symbol, form.kind = 100_000, "BTC_TEST", common_pb2.MARKET_KIND_LINEAR_FUTURE
+    form.expiry_price, form.settlement_window_ms = common_pb2.SETTLEMENT_PRICE_INDEX_MEAN, 3_600_000
+    calendar = common_pb2.Calendar(id=77, market=form, weeks=1, quarters=1, hour_ms=28_800_000, markets_max=100)
+    result = await office.submit(ONE, list_calendar=admin_pb2.ListCalendar(calendar=calendar))
+    assert result.outcome == DONE, result
+
+    async def futures() -> list[Any]:
+        now = await office.public.ListMarkets(market_data_pb2.ListMarketsQuery())
+        return [market for market in now.markets if market.symbol.startswith("BTC_TEST_")]
+
+    async with asyncio.timeout(10):
+        while len(await futures()) < 2:  # noqa: ASYNC110 - asks
+            await asyncio.sleep(0.02)
+    for market in await futures():
+        assert market.expires_ms > office.gateway.home.now_ms()
+        assert market.symbol.endswith(f"{dt.datetime.fromtimestamp(market.expires_ms / 1_000, dt.UTC):%Y%m%d}")
+    refused = await office.submit(ONE, list_calendar=admin_pb2.ListCalendar(calendar=common_pb2.Calendar(id=78)))
+    assert (refused.outcome, refused.recorded) == (common_pb2.COMMAND_OUTCOME_REFUSED, True)
+
+
+async def test_an_asset_says_what_it_is_worth(office: Office) -> None:
+    terms = common_pb2.Collateral(
+        index="BTC_USD",
+        initial_weight=9 * 10**11,
+        maintenance_weight=95 * 10**10,
+        dispersion_max=10**11,
+        sources_min=1,
+        price_stale_ms=60_000,
+    )
+    asset = common_pb2.Asset(id=900, symbol="XBT", decimals=8, collateral=terms)
+    assert (await office.submit(ONE, list_asset=admin_pb2.ListAsset(asset=asset))).outcome == DONE
+
+    async def line() -> Any:
+        answer = await office.public.GetCollateral(market_data_pb2.CollateralQuery())
+        return next((one for one in answer.assets if one.symbol == "XBT"), None)
+
+    async with asyncio.timeout(10):
+        while (known := await line()) is None or not known.price:  # noqa: ASYNC110 - asks
+            await asyncio.sleep(0.02)
+    assert known.collateral == terms
+    (bitcoin,) = (one for one in (await office.public.GetMarks(market_data_pb2.MarksQuery())).marks if one.market == 1)
+    assert known.price == bitcoin.index_price * 10**8
+    asset.id, asset.collateral.initial_weight = 901, 10**12
+    refused = await office.submit(ONE, list_asset=admin_pb2.ListAsset(asset=asset))
+    assert (refused.reason_name, refused.limit) == ("INVALID_LISTING", 4)
 
 
 async def test_the_same_id_acts_once_and_its_result_is_known(office: Office) -> None:
