@@ -14,7 +14,24 @@ ORDERS = Family("vigil_orders", "Orders that reached the market, ever", ("market
 TRADES = Family("vigil_trades", "Trades of the market, ever", ("market",), "counter")
 MARK_SEEN_AGE = Family("vigil_mark_seen_age_seconds", "Age of the mark that the band rests on", ("market",))
 STATE = Family("vigil_market_state", "1 for the state that the market is in", ("market", "state"))
-FAMILIES = (OPEN_INTEREST, ORDERS_OPEN, BEST_BID, BEST_ASK, ORDERS, TRADES, MARK_SEEN_AGE, STATE)
+PAUSES = Family(
+    "vigil_price_limit_pauses", "Auctions that a passed price limit brought about, ever", ("market",), "counter"
+)
+TRIPS = Family("vigil_protections_tripped", "Market-maker protections that tripped, ever", ("market",), "counter")
+SWEEPING = Family("vigil_orders_sweeping", "Orders still to be looked at before the market goes on", ("market",))
+FAMILIES = (
+    OPEN_INTEREST,
+    ORDERS_OPEN,
+    BEST_BID,
+    BEST_ASK,
+    ORDERS,
+    TRADES,
+    MARK_SEEN_AGE,
+    STATE,
+    PAUSES,
+    TRIPS,
+    SWEEPING,
+)
 
 
 def measure(state: State) -> Iterator[Reading | None]:
@@ -26,6 +43,10 @@ def measure(state: State) -> Iterator[Reading | None]:
         yield Reading(ORDERS_OPEN, label, len(trading.book.orders))
         yield Reading(ORDERS, label, trading.orders)
         yield Reading(TRADES, label, trading.trades)
+        yield Reading(PAUSES, label, trading.pauses)
+        yield Reading(TRIPS, label, trading.protections_tripped)
+        sweep = state.sweeps.get(market_id)
+        yield Reading(SWEEPING, label, 0 if sweep is None else len(sweep.pending))
         for family, price in ((BEST_BID, trading.book.bids.best()), (BEST_ASK, trading.book.asks.best())):
             if price:
                 yield Reading(family, label, price, market.price_decimals)

@@ -39,6 +39,11 @@ def replace(placed: m.OrderAdmitted, price: int, size: int, command_id: int = 9)
     return m.ReplaceRequested(placed.subaccount, 1, placed.ref, command_id, price, size, adds_risk=True)
 
 
+def change(matching: Driven, **fields: object) -> list[m.Message]:
+    """Give the market other parameters."""
+    return matching.tell(m.MarketChanged(but(matching.state.markets[1], **fields)))
+
+
 def queue(matching: Driven, side: int) -> list[tuple[int, int, int]]:
     """Orders of a side as (id - FIRST, price, remaining), the first to trade first."""
     book = matching.state.trading[1].book

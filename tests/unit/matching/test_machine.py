@@ -6,7 +6,7 @@ from services.core import messages as m
 from services.core.fixed import LATE_MS
 from services.core.messages import OrderKind, TimeInForce
 from services.core.reasons import Reason
-from tests.builders import BTC, COIN, START_MS, Driven, but, only, the
+from tests.builders import BTC, COIN, INVERSE, START_MS, Driven, but, only, the
 from tests.unit.matching.book_terms import IOC, MARK, ONE, POST_ONLY, THREE, TWO, order, why
 
 
@@ -15,6 +15,11 @@ def test_the_stream_is_passed_on_in_order(matching: Driven) -> None:
     assert matching.tell(step) == [step]
     marked = m.SettlementMarked(1, MARK + 10)
     assert matching.tell(marked) == [marked]
+
+
+def test_a_settlement_is_passed_on_between_the_fills(matching: Driven) -> None:
+    settled = m.MarketSettled(1, 1, MARK, START_MS)
+    assert matching.tell(settled) == [settled]
 
 
 def test_a_market_is_halted_until_its_first_mark() -> None:
@@ -210,8 +215,29 @@ def test_each_mark_is_answered_with_a_sample(matching: Driven) -> None:
     assert matching.tell(marks) == [
         m.BookSampled(1, MARK - 10, MARK + 10, MARK - 10, 0, MARK + 10, half, 5 * COIN, half, half, 400_005_000_000),
     ]
-    (again,) = matching.tell(marks)
+    again = the(m.BookSampled, matching.tell(marks))
     assert (again.volume, again.turnover) == (0, 0), "what traded is told once"
+
+
+def test_an_inverse_trade_moves_coins_once_and_is_sampled_by_them() -> None:
+    """A contract of a dollar: 8,000 of them are a coin at 8,000.00; at 7,999.90 the buyer gets 100,001,250.01... units, rounded down."""
+    machine = Driven("matching")
+    machine.tell(m.MarketListed(INVERSE))
+    machine.tell(m.SettlementMarked(3, MARK))
+    for subaccount, side, size, price in (
+        (ONE, -1, 8_000, MARK - 10),
+        (TWO, 1, 8_000, MARK - 10),
+        (ONE, 1, 9_000, MARK - 20),
+    ):
+        events = machine.tell(but(order(subaccount, side, size, price), market=3))
+        if subaccount == TWO:
+            assert [(fill.size, fill.cash) for fill in only(m.OrderFilled, events)] == [
+                (-8_000, -100_001_250),
+                (8_000, 100_001_250),
+            ]
+    sample = the(m.BookSampled, machine.tell(m.MarksUpdated([(3, MARK, MARK)])))
+    assert (sample.volume, sample.turnover) == (8_000, 100_001_250)
+    assert (sample.impact_bid, sample.impact_ask) == (MARK - 20, 0)
 
 
 def test_a_late_mark_is_ignored(matching: Driven) -> None:

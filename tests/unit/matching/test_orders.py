@@ -17,16 +17,12 @@ from tests.unit.matching.book_terms import (
     SLIDE,
     THREE,
     TWO,
+    change,
     order,
     queue,
     replace,
     why,
 )
-
-
-def change(matching: Driven, **fields: int) -> list[m.Message]:
-    """Give the market other parameters."""
-    return matching.tell(m.MarketChanged(but(matching.state.markets[1], **fields)))
 
 
 def test_a_market_order_stops_at_the_impact_band_round_the_best_price_that_may_trade(matching: Driven) -> None:
