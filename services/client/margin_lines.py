@@ -79,8 +79,11 @@ def margin_page(view: MarginView, unit: str) -> Group:
     for orders in view.orders:
         orders_lines(page, orders)
     for asset in view.assets:
-        if asset.net < 0:
-            page.line(f"debt of {number(-asset.net)} {asset.asset}", asset.borrow_maintenance, asset.borrow_initial)
+        if asset.borrow_initial or asset.borrow_maintenance:
+            owes = (
+                f"debt of {number(-asset.net)} {asset.asset}" if asset.net < 0 else f"{asset.asset} short by its holds"
+            )
+            page.line(owes, asset.borrow_maintenance, asset.borrow_initial)
     page.sum("= margin", view.maintenance_margin, view.initial_margin)
     page.sum("= equity less margin", view.equity - view.maintenance_margin, view.free_collateral)
     title = Text(f"margin of subaccount {view.subaccount} in {unit}, {clock(view.at_ms)} UTC", "bold")
@@ -98,7 +101,7 @@ def asset_lines(page: Page, asset: MarginAsset, unit: str) -> None:
     if asset.unrealised:
         page.detail(f"{number(asset.idle)} idle, {number(asset.unrealised)} in positions")
     if asset.hold:
-        page.detail(f"{number(asset.hold)} held by open orders")
+        page.detail(f"{number(asset.hold)} held by orders: not for opening")
 
 
 def position_lines(page: Page, position: MarginPosition) -> None:

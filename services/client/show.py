@@ -29,7 +29,22 @@ from services.core.fixed import MarketId
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 IDS = ("account", "key_id", "order_id", "trade_id", "trigger_id")
-LEFT = ("", "asset", "symbol", "side", "kind", "state", "settles in", "flags", "scopes", "expires")
+LEFT = (
+    "",
+    "asset",
+    "symbol",
+    "side",
+    "kind",
+    "state",
+    "settles in",
+    "flags",
+    "scopes",
+    "expires",
+    "order",
+    "waits for",
+)
+WHOLE = ("symbol", "order id")
+"""Columns that are never cut while there is anything else to fold."""
 
 
 class MarketNumbers(NamedTuple):
@@ -77,7 +92,7 @@ def content_of(view: Any) -> Any:  # noqa: ANN401 - a view, or what it consists 
 
 
 def table(title: str, *columns: str) -> Table:
-    """Empty table, numbers to the right; symbols are never cut while there is anything else to fold."""
+    """Empty table, numbers to the right."""
     built = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         built.add_column(
@@ -120,16 +135,23 @@ def positions_table(positions: tuple[Position, ...]) -> Table:
 
 
 def orders_table(orders: tuple[Order, ...]) -> Table:
-    """Open orders."""
-    built = table("open orders", "", "symbol", "order id", "client id", "side", "price", "size", "remaining", "flags")
+    """Open orders; a column that would be empty is left out."""
+    flags = {order.order_id: ", ".join(order_flags(order)) for order in orders}
+    more = ["client id"] * any(order.client_id for order in orders) + ["flags"] * any(flags.values())
+    built = table("open orders", "", "symbol", "order id", "order", "remaining", *more)
     for order in orders:
-        flags = ["reduce-only"] * order.reduce_only + [order.kind] * (order.kind != "client")
-        flags += [f"until {clock(order.expires_ms)}"] if order.expires_ms else []
-        flags += [f"group {order.group}"] if order.group else []
-        names = (order.symbol, str(order.order_id), str(order.client_id or ""), order.side)
-        cells = (number(order.price), number(order.size), number(order.remaining), ", ".join(flags))
-        built.add_row(str(order.subaccount), *names, *cells)
+        named = (str(order.subaccount), order.symbol, str(order.order_id))
+        asked = f"{order.side} {number(order.size)} at {number(order.price)}"
+        rest = {"client id": str(order.client_id or ""), "flags": flags[order.order_id]}
+        built.add_row(*named, asked, number(order.remaining), *(rest[column] for column in more))
     return built
+
+
+def order_flags(order: Order) -> list[str]:
+    """What else there is to say of an order."""
+    flags = ["reduce-only"] * order.reduce_only + [order.kind] * (order.kind != "client")
+    flags += [f"until {clock(order.expires_ms)[:-4]}"] if order.expires_ms else []
+    return [*flags, f"group {order.group}"] if order.group else flags
 
 
 def book_table(view: BookView, depth: int) -> Table:
@@ -152,9 +174,11 @@ def markets_table(markets: list[MarketInfo], marks: dict[str, MarkView], now_ms:
         pays = "perpetual" in one.kind and mark is not None
         quoted = (number(mark.mark_price) if mark else "", percent(mark.funding_rate) if mark and pays else "")
         steps = (number(one.tick_size), number(one.lot_size))
-        fees = (percent(one.initial_margin_fraction), percent(one.maker_fee), percent(one.taker_fee))
+        margin = percent(one.initial_margin_fraction) if one.initial_margin_fraction else ""
+        fees = (margin, percent(one.maker_fee), percent(one.taker_fee))
+        kind = one.kind if wide else one.kind.replace("perpetual", "perp")
         ends = time_left(one.expires_ms - now_ms) if one.expires_ms else ""
-        built.add_row(one.symbol, one.kind, one.state, *quoted, ends, *((*steps, *fees) if wide else ()))
+        built.add_row(one.symbol, kind, one.state, *quoted, ends, *((*steps, *fees) if wide else ()))
     return built
 
 
@@ -167,37 +191,40 @@ def time_left(left_ms: int) -> str:
 
 
 def triggers_table(triggers: tuple[Trigger, ...], now_ms: int) -> Table:
-    """What waits."""
-    built = table("waiting", "id", "symbol", "side", "kind", "size", "at", "limit", "flags")
+    """What waits, and for what."""
+    built = table("waiting", "id", "symbol", "order", "waits for")
     for one in triggers:
-        size = "all" if one.size is None else number(one.size)
-        limit = "" if one.kind == "twap" else "market" if one.price is None else number(one.price)
-        watched = "" if one.kind == "twap" else number(one.trigger_price)
-        flags = ", ".join(trigger_flags(one, now_ms))
-        built.add_row(str(one.trigger_id), one.symbol, one.side, one.kind, size, watched, limit, flags)
+        built.add_row(str(one.trigger_id), one.symbol, waiting_order(one), waited_for(one, now_ms))
     return built
 
 
-def trigger_flags(one: Trigger, now_ms: int) -> list[str]:
-    """What else there is to say of what waits."""
-    flags = [f"by {one.trigger_by}"] * (one.trigger_by not in ("", "mark"))
-    flags += [f"trails {percent(one.trail)}"] * (one.kind == "trailing")
+def waiting_order(one: Trigger) -> str:
+    """The order that something that waits becomes."""
+    size = "all" if one.size is None else number(one.size)
+    at = "market" if one.price is None else number(one.price)
+    flags = ["reduce-only"] * one.reduce_only + [f"client id {one.client_id}"] * bool(one.client_id)
+    return ", ".join([f"{one.side} {size} at {at}", *flags])
+
+
+def waited_for(one: Trigger, now_ms: int) -> str:
+    """What something waits for."""
     if one.kind == "twap":
-        flags += [f"{number(one.remaining)} left", f"next in {time_left(one.next_ms - now_ms)}"]
-        flags += [f"ends in {time_left(one.ends_ms - now_ms)}"] if one.ends_ms else []
-    flags += ["reduce-only"] * one.reduce_only + [f"group {one.group}"] * bool(one.group)
-    return [*flags, f"client id {one.client_id}"] if one.client_id else flags
+        ends = [f"ends in {time_left(one.ends_ms - now_ms)}"] if one.ends_ms else []
+        left = [f"twap: {number(one.remaining)} left", f"next slice in {time_left(one.next_ms - now_ms)}"]
+        return ", ".join([*left, *ends])
+    by = "" if one.trigger_by == "mark" else f" by {one.trigger_by}"
+    behind = f", {percent(one.trail)} behind the best" if one.kind == "trailing" else ""
+    group = f", group {one.group}" if one.group else ""
+    return f"{one.kind.replace('_', ' ')} at {number(one.trigger_price)}{by}{behind}{group}"
 
 
 def collateral_table(terms: tuple[CollateralView, ...], unit: str) -> Table:
     """What assets are worth as margin."""
-    built = table(
-        f"collateral, prices in {unit}", "asset", "price", "maintenance", "initial", "falls with size", "at most"
-    )
+    built = table(f"collateral, prices in {unit}", "asset", "price", "maintenance", "initial", "falls", "at most")
     for one in terms:
-        price = "no price yet" if one.price is None else number(one.price)
+        price = "none yet" if one.price is None else number(one.price)
         weights = (percent(one.maintenance_weight), percent(one.initial_weight))
-        falls = "yes" if one.weight_base and one.weight_penalty else ""
+        falls = "by size" if one.weight_base and one.weight_penalty else ""
         at_most = "" if one.account_max is None else number(one.account_max)
         built.add_row(one.asset, price, *weights, falls, at_most)
     return built

@@ -25,14 +25,14 @@ REPORT = pb.MarginReport(
     seq=12,
     at_ms=1_000,
     equity=6_195 * UNIT + 12_345_677,
-    equity_initial=6_195 * UNIT + 12_345_677,
+    equity_initial=6_185 * UNIT + 12_345_677,
     initial_margin=295 * UNIT + 50_000_000,
     maintenance_margin=168 * UNIT,
-    free_collateral=5_899 * UNIT + 62_345_677,
+    free_collateral=5_889 * UNIT + 62_345_677,
     leverage=88 * ONE // 100,
     leverage_max=20,
     binding=pb.MARGIN_BINDING_WITHDRAWAL,
-    binding_text="5899.62345677 USDC are free",
+    binding_text="5889.62345677 USDC are free",
     assets=[
         pb.MarginAsset(
             asset=1,
@@ -44,7 +44,7 @@ REPORT = pb.MarginReport(
             price=10**10,
             weight_initial=ONE,
             weight_maintenance=ONE,
-            value_initial=10_195 * UNIT + 12_345_678,
+            value_initial=10_185 * UNIT + 12_345_678,
             value_maintenance=10_195 * UNIT + 12_345_678,
             withdrawable=9_000 * UNIT,
         ),
@@ -109,12 +109,12 @@ PAGE = """\
 margin of subaccount 3 in USDC, 01-01 00:00:01.000 UTC
                                                 maintenance          initial
 assets: what they count
-USDC  10,195.12345678                       10,195.12345678  10,195.12345678
+USDC  10,195.12345678                       10,195.12345678  10,185.12345678
     10,045.12345678 idle, 150 in positions
-    10 held by open orders
+    10 held by orders: not for opening
 BTC  -0.5 at 8,000.0000000001               -4,000.00000001  -4,000.00000001
     a debt: counts in full
-= equity                                     6,195.12345677   6,195.12345677
+= equity                                     6,195.12345677   6,185.12345677
 margin: what is needed
 BTC_USDC_PERP  long 1.5                        150.00000000     240.00000000
     worth 12,000 USDC at mark 8,000
@@ -130,10 +130,10 @@ BTC_USDC_PERP  open buys 0.1, sales 0                            16.00000000
     at worst long 1.6; 10 USDC held
 debt of 0.5 BTC                                  6.00000000      15.50000000
 = margin                                       168.00000000     295.50000000
-= equity less margin                         6,027.12345677   5,899.62345677
+= equity less margin                         6,027.12345677   5,889.62345677
 
 leverage       0.88, at most 20 by own limit
-binds          withdrawal: 5899.62345677 USDC are free
+binds          withdrawal: 5889.62345677 USDC are free
 withdrawable   9,000 USDC
 """
 
@@ -154,7 +154,7 @@ def test_margin_is_explained_line_by_line_on_eighty_columns() -> None:
 def test_a_narrow_terminal_folds_words_and_never_cuts_a_number(width: int) -> None:
     lines = drawn(margin_page(margin_view(REPORT, LISTED), "USDC"), width)
     assert max(map(len, lines)) <= width
-    assert all(number in "\n".join(lines) for number in ("6,195.12345677", "295.50000000", "5,899.62345677"))
+    assert all(number in "\n".join(lines) for number in ("6,195.12345677", "295.50000000", "5,889.62345677"))
 
 
 def test_sums_are_those_of_the_lines_shown() -> None:
@@ -243,5 +243,9 @@ def test_tables_keep_whole_symbols_on_eighty_columns() -> None:
     ]
     assert all(any("BTC_USD_20260626" in line for line in lines) for lines in shown)
     assert any("1d 1h" in line for line in shown[1])
-    assert "next in 1m 0s" in " ".join(" ".join(line.split("│")[-2:-1]).strip() for line in shown[0])
+    cells = [line.split("│")[3:5] for line in shown[0] if "│" in line]
+    assert [" ".join(part.strip() for part in column).strip() for column in zip(*cells, strict=True)] == [
+        "buy 10 at market, client id 8",
+        "twap: 7 left, next slice in 1m 0s",
+    ]
     assert drawn(collateral_table((), "USDC"), 80)[0] == "collateral, prices in USDC"
