@@ -124,6 +124,9 @@ def test_when(ahead_ms: int, refusal: tuple[Reason, int] | None) -> None:
 
 TIERED = but(BTC, tiers=(TIER, (10**14, 10**11, 5 * 10**10, 25 * 10**11)))
 CURVED = but(BTC, maintenance_margin_factor=10**7, initial_margin_factor=10**7)
+MEETS = 625 * 10**12
+"""Where the root of CURVED takes over: 2,500^2 whole units."""
+BULGING = but(BTC, tiers=(TIER, (MEETS, 10**11, 4 * 10**10, MEETS * 15 // 1_000)))
 NOTICES: list[tuple[str, Market, Market, bool]] = [
     ("higher for all", BTC, but(BTC, maintenance_margin_fraction=BTC.maintenance_margin_fraction + 1), True),
     ("lower for all", BTC, but(BTC, maintenance_margin_fraction=BTC.maintenance_margin_fraction - 1), False),
@@ -134,6 +137,7 @@ NOTICES: list[tuple[str, Market, Market, bool]] = [
     ("no tiers any more", TIERED, BTC, False),
     ("a tier that begins later", TIERED, but(BTC, tiers=(TIER, (2 * 10**14, 10**11, 5 * 10**10, 5 * 10**12))), False),
     ("one that begins sooner", TIERED, but(BTC, tiers=(TIER, (10**13, 10**11, 5 * 10**10, 25 * 10**10))), True),
+    ("a tier that asks more than a root in the middle alone", CURVED, BULGING, True),
     ("the same", TIERED, TIERED, False),
     ("a spot market has none", SPOT, but(SPOT, maintenance_margin_fraction=10**11), False),
 ]

@@ -6,17 +6,21 @@ import pytest
 
 from services.core.fixed import FRACTION_ONE
 from services.funding.mark_price import (
+    BASIS_LEFT_MS_MIN,
     BASIS_MS,
     DECAY,
     DECAY_ONE,
     NO_BASIS,
     SAMPLE_MS_MAX,
+    YEAR_MS,
     add_sample,
     book_price,
+    dated_fair_price,
     decay,
     index_price,
     mark_price,
     mark_width,
+    yearly_basis,
 )
 
 INDEX = 1_000_000
@@ -40,6 +44,27 @@ MARKS = [
 )
 def test_mark_price(fair: int, by_basis: int, by_book: int, expected: int) -> None:
     assert mark_price(INDEX, fair, by_basis, by_book, WIDTH, 10) == expected
+
+
+BASES = [
+    ("one percent for a year", 1_010_000, YEAR_MS, FRACTION_ONE // 100),
+    ("for half of it", 1_010_000, YEAR_MS // 2, FRACTION_ONE // 50),
+    ("below the index", 990_000, YEAR_MS // 4, -FRACTION_ONE // 25),
+    ("none", INDEX, YEAR_MS, 0),
+    ("an hour is the least", 1_000_100, 60_000, FRACTION_ONE // 10_000 * YEAR_MS // BASIS_LEFT_MS_MIN),
+]
+
+
+@pytest.mark.parametrize(("mid", "left_ms", "expected"), [row[1:] for row in BASES], ids=[row[0] for row in BASES])
+def test_the_basis_of_a_dated_future_is_told_per_year(mid: int, left_ms: int, expected: int) -> None:
+    assert yearly_basis(2 * mid, INDEX, left_ms) == expected
+
+
+@pytest.mark.parametrize(("mid", "left_ms"), [row[1:3] for row in BASES[:4]], ids=[row[0] for row in BASES[:4]])
+def test_a_dated_future_is_worth_its_basis_now_half_of_it_later_and_nothing_at_its_end(mid: int, left_ms: int) -> None:
+    basis = yearly_basis(2 * mid, INDEX, left_ms)
+    fair = [dated_fair_price(INDEX, basis, left) for left in (left_ms, left_ms // 2, 0, -1)]
+    assert fair == [mid, (INDEX + mid) // 2, INDEX, INDEX]
 
 
 def test_a_mark_is_never_below_a_tick() -> None:

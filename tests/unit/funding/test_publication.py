@@ -6,7 +6,7 @@ from services.core import messages as m
 from services.core.fixed import FRACTION_ONE, INDEX_DECIMALS
 from services.core.markets import Collateral
 from services.funding.sources import Flaw
-from tests.builders import BITCOIN, BTC, START_MS, USDC, Driven, but, only, the
+from tests.builders import ADMIN, BITCOIN, BTC, START_MS, USDC, Driven, but, only, the
 
 DOLLAR = 10**INDEX_DECIMALS
 PERCENT = FRACTION_ONE // 100
@@ -74,6 +74,28 @@ def test_a_slower_market_keeps_its_own_interval(funding: Driven) -> None:
     funding.tell(funding.commands.list_market(SECOND_MARKET))
     told = [only(m.MarksUpdated, observe(funding, 8_000)) for _ in range(12)]
     assert [second for second, each in enumerate(told, 1) if each] == [1, 5, 10]
+
+
+def test_a_mark_that_waited_for_an_interval_that_is_no_more_is_not_told_twice(funding: Driven) -> None:
+    funding.tell(funding.commands.list_market(SECOND_MARKET))
+    observe(funding, 8_000)
+    observe(funding, 8_001)
+    quicker = but(SECOND_MARKET, mark_interval_ms=2_500)
+    funding.tell(m.ChangeMarket(funding.commands.header(ADMIN), quicker, funding.now_ms))
+    assert len(only(m.MarksUpdated, observe(funding, 8_002))) == 1
+    assert only(m.MarksUpdated, funding.wait(2_000)) == []
+    assert len(only(m.MarksUpdated, observe(funding, 8_003))) == 1
+
+
+def test_a_mark_waits_on_for_an_interval_that_has_grown(funding: Driven) -> None:
+    market = but(BTC, mark_interval_ms=2_000)
+    funding.tell(funding.commands.list_market(market))
+    observe(funding, 8_000, after_ms=4_000)
+    observe(funding, 8_001, after_ms=500)
+    slower = but(market, mark_interval_ms=4_000)
+    funding.tell(m.ChangeMarket(funding.commands.header(ADMIN), slower, funding.now_ms))
+    told = [(funding.now_ms - START_MS, one.marks) for _ in range(9) for one in only(m.MarksUpdated, funding.wait(500))]
+    assert told == [(8_000, [(1, 800_100, 800_100)])]
 
 
 def test_a_price_is_told_at_most_once_in_a_second(funding: Driven) -> None:

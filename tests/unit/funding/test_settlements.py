@@ -227,6 +227,16 @@ def test_a_settlement_that_falls_on_the_end_is_the_end() -> None:
     assert settled == [m.MarketSettled, m.MarketDelisted]
 
 
+def test_a_window_begins_no_earlier_than_the_last_settlement() -> None:
+    """Settled half a minute before the end: what was seen before that is not seen twice."""
+    market = but(DATED, settlement_interval_ms=HOUR_MS, settlement_offset_ms=HOUR_MS - MINUTE_MS // 2)
+    funding = opened(market, END_MS)
+    observe(funding, 9_000, END_MS - MINUTE_MS)
+    assert the(m.MarketSettled, tick(funding, END_MS - MINUTE_MS // 2)).step == 1
+    observe(funding, 8_100, END_MS - 10_000)
+    assert tick(funding, END_MS)[-1] == expired(810_000)
+
+
 def test_a_settlement_that_waited_until_the_end_is_the_end() -> None:
     funding = opened(but(DATED, settlement_interval_ms=HOUR_MS // 2, settlement_price=MEAN), END_MS)
     told = observe(funding, 8_100, END_MS + 1_000)
@@ -248,6 +258,8 @@ BOOKS: list[tuple[str, Market, int, int, int]] = [
     ("a basis of one percent, half the time left", DATED, 808_000, 30, 804_000),
     ("all of the time", DATED, 808_000, 60, 808_000),
     ("bounded by half the band", DATED, 900_000, 60, 820_000),
+    ("so is what is left of it", DATED, 900_000, 30, 810_000),
+    ("and below the index", LINEAR, 100_000, 30, 790_000),
     ("below the index", LINEAR, 792_000, 15, 798_000),
 ]
 
