@@ -96,7 +96,7 @@ def table(title: str, *columns: str) -> Table:
     built = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         built.add_column(
-            column, justify="left" if column in LEFT else "right", no_wrap=column == "symbol", overflow="fold"
+            column, justify="left" if column in LEFT else "right", no_wrap=column in WHOLE, overflow="fold"
         )
     return built
 
@@ -135,21 +135,20 @@ def positions_table(positions: tuple[Position, ...]) -> Table:
 
 
 def orders_table(orders: tuple[Order, ...]) -> Table:
-    """Open orders; a column that would be empty is left out."""
-    flags = {order.order_id: ", ".join(order_flags(order)) for order in orders}
-    more = ["client id"] * any(order.client_id for order in orders) + ["flags"] * any(flags.values())
-    built = table("open orders", "", "symbol", "order id", "order", "remaining", *more)
-    for order in orders:
-        named = (str(order.subaccount), order.symbol, str(order.order_id))
+    """Open orders; flags where one has some."""
+    flags = [", ".join(order_flags(order)) for order in orders]
+    built = table("open orders", "", "symbol", "order id", "order", "left", *(["flags"] if any(flags) else []))
+    for order, flagged in zip(orders, flags, strict=True):
         asked = f"{order.side} {number(order.size)} at {number(order.price)}"
-        rest = {"client id": str(order.client_id or ""), "flags": flags[order.order_id]}
-        built.add_row(*named, asked, number(order.remaining), *(rest[column] for column in more))
+        named = (str(order.subaccount), order.symbol, str(order.order_id))
+        built.add_row(*named, asked, number(order.remaining), *([flagged] if any(flags) else []))
     return built
 
 
 def order_flags(order: Order) -> list[str]:
     """What else there is to say of an order."""
-    flags = ["reduce-only"] * order.reduce_only + [order.kind] * (order.kind != "client")
+    flags = [f"client id {order.client_id}"] if order.client_id else []
+    flags += ["reduce-only"] * order.reduce_only + [order.kind] * (order.kind != "client")
     flags += [f"until {clock(order.expires_ms)[:-4]}"] if order.expires_ms else []
     return [*flags, f"group {order.group}"] if order.group else flags
 
