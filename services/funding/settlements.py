@@ -34,7 +34,7 @@ def next_due_ms(market: Market, now_ms: Milliseconds) -> Milliseconds:
 
 
 def arm_settlement(state: State, market: Market) -> None:
-    """Begin the window of a market's next settlement or end, if there is one; what an earlier window saw is gone."""
+    """Begin the window of a market's next settlement or end, if there is one; of what an earlier one saw only the last index stays."""
     due_ms = next_due_ms(market, state.now_ms)
     if not due_ms:
         state.settling.pop(market.id, None)
@@ -44,8 +44,9 @@ def arm_settlement(state: State, market: Market) -> None:
     if settling is None:
         state.settling[market.id] = Settling(Window(due_ms, begins_ms, begins_ms))
     else:
-        begins_ms = max(begins_ms, settling.settled_ms)
-        settling.window = Window(due_ms, begins_ms, begins_ms)
+        before = settling.window
+        begins_ms = max(begins_ms, settling.settled_ms, before.index_ms)
+        settling.window = Window(due_ms, begins_ms, begins_ms, before.index, before.index_ms)
     state.timers.arm(due_ms, TimerKind.SETTLEMENT, market.id)
 
 

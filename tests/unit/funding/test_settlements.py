@@ -227,14 +227,23 @@ def test_a_settlement_that_falls_on_the_end_is_the_end() -> None:
     assert settled == [m.MarketSettled, m.MarketDelisted]
 
 
-def test_a_window_begins_no_earlier_than_the_last_settlement() -> None:
-    """Settled half a minute before the end: what was seen before that is not seen twice."""
+def test_after_a_settlement_that_waited_nothing_is_sampled_before_its_price() -> None:
+    """Due at 30 seconds to the end, priced at 20: that price stands for the ten samples from there on, 8,100 for the last nine."""
     market = but(DATED, settlement_interval_ms=HOUR_MS, settlement_offset_ms=HOUR_MS - MINUTE_MS // 2)
     funding = opened(market, END_MS)
-    observe(funding, 9_000, END_MS - MINUTE_MS)
+    assert the(m.MarketSettled, observe(funding, 9_000, END_MS - 20_000)).at_ms == END_MS - MINUTE_MS // 2
+    observe(funding, 8_100, END_MS - 10_000)
+    assert tick(funding, END_MS)[-1] == expired((11 * 900_000 + 9 * 810_000) // 20 // 10 * 10)
+
+
+def test_a_window_begins_no_earlier_than_the_last_settlement() -> None:
+    """Settled half a minute before the end: after that ten samples are the price before it, nine the next one, and none is older."""
+    market = but(DATED, settlement_interval_ms=HOUR_MS, settlement_offset_ms=HOUR_MS - MINUTE_MS // 2)
+    funding = opened(market, END_MS)
+    observe(funding, 9_000, END_MS - MINUTE_MS // 2 - 1_000)
     assert the(m.MarketSettled, tick(funding, END_MS - MINUTE_MS // 2)).step == 1
     observe(funding, 8_100, END_MS - 10_000)
-    assert tick(funding, END_MS)[-1] == expired(810_000)
+    assert tick(funding, END_MS)[-1] == expired((10 * 900_000 + 9 * 810_000) // 19 // 10 * 10 + 10)
 
 
 def test_a_settlement_that_waited_until_the_end_is_the_end() -> None:
