@@ -120,7 +120,7 @@ def missing_initial(state: State, subaccount: Subaccount, parts: Parts, coming: 
         most = missing + moved_at_most(state, subaccount)
         if most <= 0:
             return most
-        missing += moved_since_held(state, subaccount)
+    missing += moved_since_held(state, subaccount)
     if missing <= 0:
         return missing
     every = [*flows(state, subaccount), *coming]
