@@ -275,6 +275,7 @@ def rules_of(market: Market, asset: Asset) -> Iterator[bool]:
     yield is_settlement_sound(market)
     yield 0 <= market.owner_position_max < ROOM
     yield 0 <= market.open_interest_lower <= market.open_interest_upper < ROOM
+    yield market.is_spot or asset.collateral.initial_weight > 0
 
 
 def naming_rules(market: Market, asset: Asset) -> Iterator[bool]:

@@ -72,6 +72,7 @@ RULES = (
     "a settlement has an interval of a minute or more, its offset within, and a window of whole seconds in 12 parts for a reference rate",
     "owner_position_max is not negative, and below 2^60",
     "0 <= open_interest_lower <= open_interest_upper",
+    "a contract settles in an asset that counts as collateral",
 )
 """The rules of listing in words, in the order of `rules_of` in services/core/markets.py."""
 
