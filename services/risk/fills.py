@@ -28,13 +28,21 @@ def moved_at_most(state: State, subaccount: Subaccount) -> Amount:
 
 
 def moved_in(market: Market, exposure: Exposure, mark_price: Price) -> Amount:
-    """What the orders of one market may lose beyond their holds, in settlement units; rounds up, a unit per order."""
-    lost = 0
-    if exposure.buys and mark_price < exposure.buy_mark_held:
-        lost += value(market, exposure.buys, exposure.buy_mark_held) - value(market, exposure.buys, mark_price)
-    if exposure.sells and mark_price > exposure.sell_mark_held:
-        lost += value(market, -exposure.sells, exposure.sell_mark_held) - value(market, -exposure.sells, mark_price)
-    return lost + len(exposure.orders) if lost and market.is_inverse else lost
+    """What the orders of one market may lose beyond their holds, in settlement units; rounds up, a unit per order and side."""
+    lost = moved_on(market, exposure, Side.BUY, mark_price) if exposure.buys else 0
+    return lost + moved_on(market, exposure, Side.SELL, mark_price) if exposure.sells else lost
+
+
+def moved_on(market: Market, exposure: Exposure, side: int, mark_price: Price) -> Amount:
+    """What the orders of a side may lose to a mark beyond their holds, in settlement units; rounds up, a unit per order."""
+    if side == Side.BUY:
+        size, held = exposure.buys, exposure.buy_mark_held
+    else:
+        size, held = -exposure.sells, exposure.sell_mark_held
+    if side * (held - mark_price) <= 0:
+        return 0
+    lost = value(market, size, held) - value(market, size, mark_price)
+    return lost + len(exposure.orders) if market.is_inverse else lost
 
 
 def moved_since_held(state: State, subaccount: Subaccount) -> Amount:

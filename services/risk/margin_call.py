@@ -12,7 +12,7 @@ from services.core.fixed import FRACTION_ONE, Amount, AssetId, Milliseconds, Pri
 from services.core.markets import SPOT, Asset, Market
 from services.core.messages import CancelRequested, MarginCalled, Message, Side
 from services.core.reasons import Reason
-from services.risk.fills import flows, received
+from services.risk.fills import flows, moved_on, received
 from services.risk.health import Health, debt_maintenance, owed, price_of
 from services.risk.state import Exposure, OpenOrder, State, Subaccount, hold_at
 from services.risk.wires import Series, SeriesKind
@@ -39,12 +39,23 @@ def surplus(state: State, subaccount: Subaccount, ranges: Ranges, until_ms: Mill
         sum over assets of min over P in {low, high} of [collateral_value(lowest net, P) - P * highest need], plus what spot orders bring
 
     Units    worth, signed; debts grow at their highest rates from now to `until_ms`
-    Rounds   against the account; a lower bound over the box, exact but for rounding at the prices of now without orders
+    Rounds   against the account; a lower bound over the box, exact but for rounding at the prices of now without orders. Single orders
+             are looked at only where what all of them hold together leaves doubt
     Source   M-5
     """
+    found = least(state, subaccount, ranges, until_ms, singly=False)
+    if found > 0 or not any(exposure.orders for exposure in subaccount.exposures.values()):
+        return found
+    return least(state, subaccount, ranges, until_ms, singly=True)
+
+
+def least(state: State, subaccount: Subaccount, ranges: Ranges, until_ms: Milliseconds, *, singly: bool) -> Amount:
+    """Surplus over a box, order by order or at least by what all orders hold together; then spot orders bring nothing."""
     nets = {asset: idle for asset, idle in subaccount.idle.items() if idle}
     needs: dict[AssetId, Amount] = {}
-    losses: dict[AssetId, Amount] = {}
+    if not singly:
+        needs = {asset: hold for asset, hold in subaccount.holds.items() if hold}
+    losses = {**needs}
     has_spot_orders = False
     for exposure in subaccount.exposures.values():
         market = state.markets[exposure.market]
@@ -57,10 +68,10 @@ def surplus(state: State, subaccount: Subaccount, ranges: Ranges, until_ms: Mill
         if exposure.size or exposure.cash:
             worst = exposure.cash + value_low(market, exposure.size, low, high) - owed(state, market, exposure)
             nets[asset] = nets.get(asset, 0) + worst
-        need = need_of(market, exposure, low, high)
+        need = need_of(market, exposure, low, high) if singly else need_at_most(market, exposure, low, high)
         needs[asset] = needs.get(asset, 0) + need.whole
         losses[asset] = losses.get(asset, 0) + need.lost
-    every = flows(state, subaccount) if has_spot_orders else []
+    every = flows(state, subaccount) if singly and has_spot_orders else []
     for flow in every:
         needs[flow.out] = needs.get(flow.out, 0) + flow.given
         losses[flow.out] = losses.get(flow.out, 0) + flow.given
@@ -118,6 +129,21 @@ def need_of(market: Market, exposure: Exposure, low: Price, high: Price) -> Need
     if exposure.sells:
         needs.append(side_need(market, exposure, Side.SELL, low, high))
     return max(needs)
+
+
+def need_at_most(market: Market, exposure: Exposure, low: Price, high: Price) -> Need:
+    """Need of one market beyond what its orders hold, without a look at single orders: at least as much as need_of says.
+
+    An order loses to the worst mark at most what it holds and what the mark moves against it from where it was held.
+    """
+    whole = maintenance_high(market, exposure.size, low, high)
+    lost = 0
+    for side, size, worst in ((Side.BUY, exposure.buys, low), (Side.SELL, exposure.sells, high)):
+        if size:
+            moved = moved_on(market, exposure, side, worst)
+            whole = max(whole, moved + maintenance_high(market, exposure.size + side * size, low, high))
+            lost = max(lost, moved)
+    return Need(whole, lost)
 
 
 def side_need(market: Market, exposure: Exposure, side: int, low: Price, high: Price) -> Need:
