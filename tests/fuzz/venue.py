@@ -77,12 +77,13 @@ class Fuzzed:
             await attacker.deposit("USDC", "10000")
 
     async def quiet(self) -> None:
-        """Tell no more prices, and wait until nothing changes any more: marks that are due come a moment later."""
+        """Tell no more prices, and wait until nothing changes any more: marks that are due come up to an interval later."""
+        still_s = STILL_S + max(market.mark_interval_ms for market in self.exchange.venue.markets) / 1_000
         *_, prices = self.exchange.tasks
         await end_tasks([prices])
         last, since = self.digests(), monotonic()
-        async with asyncio.timeout(20):
-            while monotonic() - since < STILL_S:
+        async with asyncio.timeout(30):
+            while monotonic() - since < still_s:
                 await asyncio.sleep(0.1)
                 if self.digests() != last:
                     last, since = self.digests(), monotonic()
