@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.core.decimals import format_decimal
-from services.local.seen import MarketSeen, Seen
+from services.local.seen import MARKETS_FIRST, MarketSeen, Seen
 from vigil.v1 import feeds_pb2
 
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -83,11 +83,11 @@ def left_text(left_ms: int) -> str:
 
 
 def line_of(seen: Seen) -> str:
-    """Everything that matters in one line."""
+    """Everything that matters in one line, of the first markets."""
     when = datetime.fromtimestamp(seen.time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    marks = "  ".join(f"{one.symbol} {one.mark.mark_price}" for one in seen.shown if one.mark)
-    interest = " ".join(f"{one.open_interest}" for one in seen.shown if not one.is_spot) or "-"
-    fund = " ".join(f"{amount:.0f}" for _, amount in seen.funds) or "-"
+    marks = "  ".join(f"{one.symbol} {one.mark.mark_price}" for one in seen.shown[:MARKETS_FIRST] if one.mark)
+    interest = " ".join(f"{one.open_interest}" for one in seen.shown[:MARKETS_FIRST] if not one.is_spot) or "-"
+    fund = ", ".join(f"{name} {amount:.0f}" for name, amount in seen.funds) or "-"
     trial = f"balanced at {seen.entries}" if seen.balanced else "NOT BALANCED"
     return (
         f"{when}  {marks or 'no mark yet'}  OI {interest}  trades {seen.trades}  liquidations {seen.liquidations}  fund {fund}  "
@@ -100,7 +100,7 @@ def picture(seen: Seen, speed: int | None, footer: str) -> Group:
     return Group(
         headline(seen, speed),
         markets_panel(seen),
-        Columns([book_panel(seen), trades_panel(seen), collateral_panel(seen), venue_panel(seen)], expand=True),
+        Columns([book_panel(seen), trades_panel(seen), Group(collateral_panel(seen), venue_panel(seen))], expand=True),
         Panel(Text("\n".join(seen.last_liquidations) or "none yet"), title=f"liquidations ({seen.liquidations})"),
         Text(footer, style="dim"),
         Text("Ctrl-C ends it cleanly; the same command goes on where it stopped", style="dim"),

@@ -8,10 +8,10 @@ from services.client.listed import Listed
 from services.client.views import BookView, CollateralView, MarkView, Trade
 from services.core.markets import ContractKind
 
-TRADES_SHOWN = 10
-LIQUIDATIONS_SHOWN = 8
+TRADES_SHOWN = 16
+LIQUIDATIONS_SHOWN = 5
 MARKS_SHOWN = 100
-MARKETS_SHOWN = 12
+MARKETS_SHOWN = 10
 MARKETS_FIRST = 6
 """So many of the listing's first are shown in any case, then the future that ends next, then those that trade most."""
 
