@@ -25,6 +25,7 @@ from services.core.spine import machine_number
 from services.risk import margin
 from services.risk.access import take_up
 from services.risk.events import balance_changed
+from services.risk.fills import moved_since_held
 from services.risk.health import part_of, parts_of, total
 from services.risk.orders import refuse
 from services.risk.state import Account, Key, State, Subaccount, post
@@ -154,7 +155,7 @@ def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Am
     """Amount of an asset that may be withdrawn now (M-11 in thin form); nothing while an unsettled debt stands.
 
     Unrealised profit never leaves, nor does it stand in for what leaves; what is left covers max(initial margin, 20 % of notional) at
-    initial weights.
+    initial weights, and what marks have moved against open orders.
 
     Rounds   down, against the account
     """
@@ -169,6 +170,7 @@ def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Am
     if not now.initial and not any(part.net - part.holds < 0 for part in parts.values()):
         return most
     notional = div_ceil(now.notional * margin.WITHDRAWAL_FRACTION, FRACTION_ONE)
+    moved = moved_since_held(state, subaccount)
 
     def leaves_enough(amount: Amount) -> bool:
         """Whether what is left would do."""
@@ -176,7 +178,7 @@ def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Am
         part.idle -= amount
         left = total(state, parts)
         part.idle += amount
-        return left.equity_initial >= max(left.initial, notional)
+        return left.equity_initial >= max(left.initial, notional) + moved
 
     return margin.largest(most, leaves_enough)
 
