@@ -4,17 +4,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from services.core import messages as m
+from services.core.markets import Calendar
 from tests.builders import (
     ADMIN,
     ALICE,
+    BITCOIN,
     BOB,
     BTC,
     CAROL,
     COIN,
     DOLLAR,
+    FUTURE,
     PERCENT,
     SPOT,
     START_MS,
+    USDC,
     USDC_UNIT,
     Exchange,
     but,
@@ -22,6 +26,7 @@ from tests.builders import (
 )
 
 MARK = 8_000 * DOLLAR
+COIN_FUTURE = but(FUTURE, id=1_000, symbol="BTC_USD", expires_ms=0)
 IOC, POST_ONLY = m.TimeInForce.IOC, m.TimeInForce.POST_ONLY
 
 
@@ -172,6 +177,35 @@ def sources() -> Exchange:
         for name, price in zip(("one", "two", "three"), dollars, strict=True):
             exchange.observe(price, source=name, after_ms=400)
     exchange.observe(8_010, after_ms=BTC.price_stale_ms)
+    return exchange
+
+
+def expiry() -> Exchange:
+    """Play: a calendar's future is traded, settled at its mark after half a minute, and ends at the mean of its last twelve seconds.
+
+    A second one begins with it, and a third when the first has ended. Beside them an asset is priced as collateral.
+    """
+    day_ms = 86_400_000
+    hour_ms = START_MS % day_ms + 60_000
+    exchange = Exchange()
+    exchange.now_ms = START_MS + day_ms
+    terms = but(COIN_FUTURE, settlement_interval_ms=60_000, settlement_offset_ms=30_000, settlement_window_ms=12_000)
+    for asset in (USDC, BITCOIN):
+        exchange.do("settlement", exchange.commands.list_asset(asset))
+    calendar = Calendar(1, terms, weeks=2, quarters=0, hour_ms=hour_ms, markets_max=50)
+    exchange.do("funding", m.ListCalendar(exchange.commands.header(ADMIN), calendar))
+    exchange.observe(8_000)
+    for who in (ALICE, BOB):
+        exchange.risk(who, exchange.commands.open(who))
+        exchange.do("settlement", exchange.commands.deposit(who, USDC_UNIT, asset=BITCOIN.id))
+    exchange.place(BOB, -1, 40, MARK, market=terms.id)
+    exchange.place(ALICE, 1, 30, MARK, market=terms.id)
+    for dollars in (8_100, 8_200, 8_000, 8_400, 8_100):
+        exchange.observe(dollars, after_ms=9_000)
+    for dollars in (8_100, 8_500, 8_200):
+        exchange.observe(dollars, after_ms=4_500)
+    exchange.observe(8_200)
+    exchange.place(ALICE, -1, 30, MARK, market=terms.id)
     return exchange
 
 
@@ -355,4 +389,5 @@ SCENARIOS = {
         "Fees, auction, change and end of a market.", venue_decides, ("settlement", "funding", "matching", "risk")
     ),
     "sources": Scenario("The median of fresh sources.", sources, ("funding",)),
+    "expiry": Scenario("Futures by a calendar, settled and ended.", expiry, ("funding", "matching", "risk")),
 }
