@@ -1,7 +1,8 @@
 """An account kept in step with the venue: a snapshot and the events after it; margin and profit need marks, so the venue is asked for them.
 
 What GetAccount would answer at the same `seq` this says too: balances, positions, open orders that have reached the book, what waits,
-and leverage limits. Of what waits, events leave out the end of a TWAP. A settlement is followed by the position and the balance after it.
+and leverage limits. Events leave out the end of a TWAP and the group of an order, and tell what a slice traded with the next one. A
+settlement is followed by the position and the balance after it.
 """
 
 from typing import Any, TypeAlias

@@ -23,6 +23,15 @@ from services.client.commands import BUY, SELL, cancel_all_command, order_comman
 from services.client.mirror import AccountMirror
 from services.client.submission import Pace
 from services.client.views import AccountView, BookView
+from services.client.waiting import (
+    STOP,
+    TAKE_PROFIT,
+    TRAILING,
+    leverage_command,
+    trigger_command,
+    twap_command,
+)
+from services.core.messages import Cancels
 from services.core.rpc import RpcSettings
 from services.core.rpc import Tls as ServerTls
 from services.gateway.gateway import Gateway
@@ -116,11 +125,12 @@ async def test_a_stream_goes_on_at_another_gateway_and_each_order_acts_once(both
 
 
 def without_value(view: AccountView) -> AccountView:
-    """What a mirror can know: no margins, no value of positions."""
+    """What a mirror can know: no margins, no value of positions, no end of a TWAP; what its slice traded is told with the next one."""
     nothing = Decimal(0)
     held = tuple(replace(one, unrealised_pnl=nothing) for one in view.positions)
     some = tuple(one for one in view.balances if one.idle or one.hold or one.unsettled)
-    return replace(view, positions=held, balances=some, margins=(), at_ms=0, seq=0)
+    waiting = tuple(replace(one, ends_ms=0, remaining=nothing) for one in view.triggers)
+    return replace(view, positions=held, balances=some, triggers=waiting, margins=(), at_ms=0, seq=0)
 
 
 def random_commands(chance: random.Random, open_ids: list[int]) -> list[pb.Command]:
@@ -128,7 +138,9 @@ def random_commands(chance: random.Random, open_ids: list[int]) -> list[pb.Comma
     symbol = chance.choice((SYMBOL, "BTC_USDC"))
     side = chance.choice((BUY, SELL))
     price = 8_000 + chance.randrange(-8, 9)
-    kind = chance.randrange(10)
+    kind = chance.randrange(13)
+    if kind >= 10:
+        return [waiting_command(chance, symbol)]
     if kind < 6:
         return [order_command(symbol, side, size=f"0.0{chance.randrange(1, 10)}", price=price)]
     if kind == 6 and open_ids:
@@ -158,6 +170,22 @@ async def test_a_mirror_comes_to_be_the_account_after_every_command(new_client: 
             await client.submit(random_commands(chance, open_ids))
         await agree(clients[0], mirrors[-1])
     following.cancel()
+
+
+def waiting_command(chance: random.Random, symbol: str) -> pb.Command:
+    """Something about what waits, or about leverage."""
+    far, near = ("7000", "9000"), ("7996", "8004")
+    price = chance.choice(far if chance.randrange(3) else near)
+    kind = STOP if price < "8000" else TAKE_PROFIT
+    return chance.choice(
+        [
+            trigger_command(symbol, SELL, kind, size="0.01", trigger_price=price, group=chance.randrange(2)),
+            trigger_command(symbol, BUY, TRAILING, size="0.01", trail="0.05"),
+            twap_command(SYMBOL, BUY, size="0.1", duration_ms=300_000, interval_ms=60_000, tolerance="0.01"),
+            cancel_all_command(symbol, what=int(Cancels.TRIGGERS)),
+            leverage_command(chance.randrange(1, 20)),
+        ]
+    )
 
 
 async def agree(client: Vigil, mirror: AccountMirror) -> None:
