@@ -1,7 +1,7 @@
 """deploy/markets.toml as what enters the log: integers in units, judged by the rules of listing; every refusal names the field."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from services.core.markets import (
     check_market,
 )
 from services.core.topics import SERVICES
+from services.funding.calendar import check_calendar
 from services.local.development import ADMIN_KEY_IDS, DEVELOPMENT_SUFFIX
 from services.local.tables import (
     AssetEntry,
@@ -37,6 +38,7 @@ from services.local.tables import (
     VenueEntry,
     without_forms,
 )
+from services.settlement.listing import check_asset
 
 FRACTION_DECIMALS = len(str(FRACTION_ONE)) - 1
 
@@ -75,6 +77,21 @@ RULES = (
     "a contract settles in an asset that counts as collateral",
 )
 """The rules of listing in words, in the order of `rules_of` in services/core/markets.py."""
+
+
+ASSET_RULES = (
+    "id is 1 to 2^22 - 1, and symbol is not empty",
+    "decimals are 0 to 12",
+    "faucet_max is not negative, and below 2^62",
+    "0 <= initial_weight <= maintenance_weight <= 1",
+    "weight_base and weight_penalty are both 0, or both above 0 and at most 10",
+    "without an index it is the unit of account, or no collateral",
+    "account_max and venue_max are not negative, and below 2^62",
+    "borrow fractions and factors are 0 to 1, and those for keeping at most those for opening",
+    "borrow_rate_max is 0 to 1",
+    "0 <= minute_move_max < 1, 0 <= dispersion_free <= dispersion_max <= 1, not 0; sources_min is 1 or more, price_stale_ms a day at most",
+)
+"""The rules of assets in words, in the order of `rules_of` in services/settlement/listing.py."""
 
 
 def units(value: Decimal, decimals: int, field: str) -> int:
@@ -139,7 +156,11 @@ def asset_of(entry: AssetEntry) -> Asset:
     collateral = UNIT_OF_ACCOUNT if entry.unit_of_account else NO_COLLATERAL
     if entry.collateral is not None:
         collateral = collateral_of(entry.collateral, entry)
-    return Asset(entry.id, entry.symbol, entry.decimals, faucet_max, collateral)
+    asset = Asset(entry.id, entry.symbol, entry.decimals, faucet_max, collateral)
+    refusal = check_asset(asset)
+    if refusal is not None:
+        raise BadVenue(f"asset {entry.symbol}: breaks rule {refusal.limit}: {ASSET_RULES[refusal.limit - 1]}")
+    return asset
 
 
 def collateral_of(entry: CollateralEntry, asset: AssetEntry) -> Collateral:
@@ -242,6 +263,15 @@ def decimals_of(entry: ListingEntry, asset: Asset) -> dict[str, int]:
     parts = dict.fromkeys((*PARTS, "funding_rate_max", "interest_rate", "dispersion_max"), FRACTION_DECIMALS)
     prices, sizes = dict.fromkeys(PRICES, entry.price_decimals), dict.fromkeys(SIZES, entry.size_decimals)
     return prices | sizes | parts | dict.fromkeys(AMOUNTS, asset.decimals)
+
+
+def check_calendars(calendars: Sequence[Calendar], markets: Sequence[Market]) -> None:
+    """Refuse a calendar that funding would; raises BadVenue."""
+    known = [(market.id, market.symbol) for market in markets]
+    for number, calendar in enumerate(calendars):
+        refusal = check_calendar(calendar, list(calendars[:number]), known)
+        if refusal is not None:
+            raise BadVenue(f"calendar {calendar.id}: breaks rule {refusal.limit} of services/funding/calendar.py")
 
 
 def check_apart(file: File) -> None:

@@ -84,9 +84,14 @@ class Seen:
                 self.markets[symbol] = seen
 
     @property
+    def trading(self) -> list[str]:
+        """Symbols of markets that have not ended, in the order of the listing."""
+        return [one.symbol for one in self.markets.values() if not 0 < one.expires_ms <= self.time_ms]
+
+    @property
     def shown(self) -> list[MarketSeen]:
         """Markets that there is room for, in the order of the listing; none that has ended."""
-        alive = [one for one in self.markets.values() if not 0 < one.expires_ms <= self.time_ms]
+        alive = [self.markets[symbol] for symbol in self.trading]
         futures = sorted((one for one in alive if one.expires_ms), key=lambda one: one.expires_ms)
         busy = sorted(alive, key=lambda one: -one.volume)
         chosen = dict.fromkeys(one.symbol for one in (*alive[:MARKETS_FIRST], *futures[:1], *busy))

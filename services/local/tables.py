@@ -240,6 +240,8 @@ class CalendarEntry(Entry):
         """There is something to list, and it ends."""
         if not self.weeks and not self.quarters:
             raise ValueError("weeks, quarters: at least one of them is 1 or more")
+        if self.weeks + self.quarters > self.markets_max:
+            raise ValueError(f"markets_max: {self.weeks + self.quarters} at least, for there are so many at once")
         if not self.market.kind.endswith("_FUTURE"):
             raise ValueError("market.kind: LINEAR_FUTURE or INVERSE_FUTURE")
         return self

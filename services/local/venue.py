@@ -20,6 +20,7 @@ from services.local.markets_file import (
     asset_of,
     calendar_of,
     check_apart,
+    check_calendars,
     fund_of,
     genesis_of,
     market_of,
@@ -78,6 +79,7 @@ def read_venue(path: Path = MARKETS_FILE, partitions: dict[str, int] | None = No
     by_symbol = {asset.symbol: asset for asset in assets}
     markets = tuple(market_of(entry, by_symbol) for entry in file.market)
     calendars = tuple(calendar_of(entry, by_symbol) for entry in file.calendar)
+    check_calendars(calendars, markets)
     funds = tuple(fund_of(entry, by_symbol) for entry in file.fund)
     return Venue(genesis_of(file.venue, partitions or {}), assets, markets, funds, calendars)
 

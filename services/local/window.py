@@ -30,6 +30,8 @@ LINE_SECONDS = 10.0
 RETRY_SECONDS = 0.5
 SMOOTH_SECONDS = 2.0
 DEPTH_SHOWN = 6
+FOLLOWED_MAX = 64
+"""Streams of trades at most: a venue may list a thousand markets."""
 PICTURE_WIDTH = 132
 
 
@@ -118,14 +120,16 @@ class Window:
         self.seen.entries, self.seen.balanced = trial.entry, trial.balanced
 
     async def listen(self) -> None:
-        """Follow liquidations, and the trades of every market as it is listed, for ever; a stream that ends is begun again."""
+        """Follow liquidations, and the trades of the first markets as they are listed, for ever; a stream that ends is begun again."""
         followed: set[str] = set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.follow(self.liquidations))
             while True:
                 with contextlib.suppress(ClientError):
                     self.seen.begin(await self.vigil.listed())
-                for symbol in self.seen.markets.keys() - followed:
+                for symbol in self.seen.trading[:FOLLOWED_MAX]:
+                    if symbol in followed:
+                        continue
                     followed.add(symbol)
                     group.create_task(self.follow(partial(self.trades, symbol)))
                 await asyncio.sleep(RETRY_SECONDS)

@@ -15,9 +15,10 @@ from services.core.memory_log import MemoryLog
 from services.core.spine import Engine, record_type
 from services.core.topics import SERVICES, inbox
 from services.local.development import ADMIN_KEY_IDS, write_admin_keys
-from services.local.markets_file import RULES
+from services.local.markets_file import ASSET_RULES, RULES
 from services.local.venue import MARKETS_FILE, BadVenue, Venue, found, list_assets, list_markets, read_venue
 from services.oracle.settings import INDICES
+from services.settlement.listing import rules_of as asset_rules_of
 from services.settlement.machine import MACHINE as SETTLEMENT
 
 PERCENT = FRACTION_ONE // 100
@@ -93,6 +94,7 @@ def test_every_market_has_its_limits() -> None:
 def test_every_rule_of_listing_is_told_in_words() -> None:
     venue = read_venue()
     assert len(RULES) == len(list(rules_of(venue.markets[0], venue.assets[0])))
+    assert len(ASSET_RULES) == len(list(asset_rules_of(venue.assets[0])))
 
 
 def test_the_admins_of_the_file_are_those_of_the_key_files(tmp_path: Path) -> None:
@@ -154,6 +156,19 @@ BAD = [
     ("digits of a tier", 'from = "500000"', 'from = "0.0000001"', "BTC_USDT_PERP: tiers.1.from"),
     ("digits of a coin", 'account_max = "2500"', 'account_max = "0.000000001"', "asset BTC: collateral.account_max"),
     ("no limit of collateral said", 'venue_max = "20000"', "", "asset.1.collateral.venue_max"),
+    (
+        "weights that fall",
+        'maintenance_weight = "0.97"',
+        'maintenance_weight = "0.9"',
+        "asset BTC: breaks rule 4: 0 <= init",
+    ),
+    ("a calendar too short", "markets_max = 10_000", "markets_max = 3", "calendar.1: .*markets_max: 4 at least"),
+    (
+        "a symbol that a calendar gives",
+        'symbol = "TBILL_USDC"',
+        'symbol = "BTC_USD_20260626"',
+        "calendar 2: breaks rule 8",
+    ),
     ("worth said twice", 'symbol = "BTC"', 'symbol = "BTC"\nunit_of_account = true', "asset.1: .*worth one, in full"),
     ("no unit of account", "unit_of_account = true", "", "asset: exactly one .* not 0"),
     ("a service that is none", "insurance_fund = 1 }", "insurance_fund = 1, vault = 1 }", "venue.partitions"),
