@@ -81,17 +81,42 @@ def part_of(parts: Parts, asset: AssetId) -> Part:
 
 
 def add_position(state: State, subaccount: Subaccount, market: Market, exposure: Exposure, part: Part) -> None:
-    """Add the value of a position, and the margins of it with its orders."""
-    mark, size = state.marks[market.id], exposure.size
+    """Add the value of a position, and the margins of it with its orders: as if every step of its market were booked."""
+    mark = state.marks[market.id]
+    size = 0 if has_ended(state, market) else exposure.size
     worst = margin.worst_size(size, exposure.buys, exposure.sells, may_shrink=exposure.reducing > 0)
     if worst:
         part.initial += initial_of(state, subaccount, market, worst)
-    if size or exposure.cash:
-        part.profit += exposure.cash + value(market, size, mark.price) - owed(state, market, exposure)
+    if exposure.size or exposure.cash:
+        coming = unbooked(state, market, exposure)
+        part.idle += coming
+        part.profit += position_value(state, market, exposure) - coming
     if size:
         held = notional(market, size, mark.price)
         part.maintenance += contracts.maintenance_of(market, held)
         part.notional += held
+
+
+def position_value(state: State, market: Market, exposure: Exposure) -> Amount:
+    """Value of a position at the mark seen, its cash included, less the funding that it owes (M-2)."""
+    return exposure.cash + value(market, exposure.size, state.marks[market.id].price) - owed(state, market, exposure)
+
+
+def unbooked(state: State, market: Market, exposure: Exposure) -> Amount:
+    """What the steps that a position has not seen yet are about to put into the balance: less funding, and its value at a settlement."""
+    steps = state.steps.get(market.id)
+    if steps is None:
+        return 0
+    coming = -owed(state, market, exposure)
+    if steps.ended or exposure.steps_seen != steps.settled:
+        coming += exposure.cash + value(market, exposure.size, steps.price)
+    return coming
+
+
+def has_ended(state: State, market: Market) -> bool:
+    """Whether a market has closed its positions, booked or not."""
+    steps = state.steps.get(market.id)
+    return steps is not None and steps.ended
 
 
 def initial_of(state: State, subaccount: Subaccount, market: Market, size: Size) -> Amount:

@@ -29,7 +29,7 @@ from services.risk import margin
 from services.risk.cancels import cancel_all
 from services.risk.conversion import best_sale, has_sale, is_worth_waiting
 from services.risk.events import balance_changed
-from services.risk.health import Health, has_fresh_mark, health, is_liquidatable, worth_of
+from services.risk.health import Health, has_ended, has_fresh_mark, health, is_liquidatable, worth_of
 from services.risk.state import Exposure, Liquidation, OpenOrder, Stage, State, Subaccount, add_order, post
 
 
@@ -96,11 +96,13 @@ def end(subaccount: Subaccount, run: Liquidation) -> list[Message]:
 
 
 def closable(state: State, subaccount: Subaccount) -> list[tuple[Market, Exposure]]:
-    """Positions whose market has a fresh mark and takes orders."""
+    """Positions whose market has a fresh mark and takes orders; one that has ended closes them itself."""
     return [
-        (state.markets[exposure.market], exposure)
+        (market, exposure)
         for exposure in subaccount.exposures.values()
-        if exposure.size and has_fresh_mark(state, exposure.market)
+        if exposure.size
+        and has_fresh_mark(state, exposure.market)
+        and not has_ended(state, market := state.markets[exposure.market])
     ]
 
 

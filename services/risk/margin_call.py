@@ -13,7 +13,7 @@ from services.core.markets import SPOT, Asset, Market
 from services.core.messages import CancelRequested, MarginCalled, Message, Side
 from services.core.reasons import Reason
 from services.risk.fills import flows, moved_on, received
-from services.risk.health import Health, debt_maintenance, owed, price_of
+from services.risk.health import Health, debt_maintenance, has_ended, owed, position_value, price_of
 from services.risk.state import Exposure, OpenOrder, State, Subaccount, hold_at
 from services.risk.wires import Series, SeriesKind
 
@@ -62,9 +62,11 @@ def least(state: State, subaccount: Subaccount, ranges: Ranges, until_ms: Millis
         if market.kind == SPOT:
             has_spot_orders = True
             continue
-        mark_price = state.marks[market.id].price
+        mark_price, asset = state.marks[market.id].price, market.settlement_asset
+        if has_ended(state, market):
+            nets[asset] = nets.get(asset, 0) + position_value(state, market, exposure)
+            continue
         low, high = ranges.get((MARK, market.id)) or (mark_price, mark_price)
-        asset = market.settlement_asset
         if exposure.size or exposure.cash:
             worst = exposure.cash + value_low(market, exposure.size, low, high) - owed(state, market, exposure)
             nets[asset] = nets.get(asset, 0) + worst

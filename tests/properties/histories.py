@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from services.core import messages as m
+from services.core.fixed import INDEX_DECIMALS
 from services.core.messages import SelfTrade, TimeInForce
-from services.risk.health import health
+from services.risk.fills import flows, received
+from services.risk.health import health, price_seen
 from tests.builders import (
     ALICE,
     BOB,
@@ -217,12 +219,12 @@ def tell(exchange: Exchange, action: Action) -> None:
     match action:
         case Observe(dollars):
             exchange.now_ms += 1_000
-            exchange.tell("funding", m.PriceObserved("one", "BTC_USD", dollars * 10**8, exchange.now_ms))
+            exchange.tell("funding", m.PriceObserved("one", "BTC_USD", dollars * 10**INDEX_DECIMALS, exchange.now_ms))
         case Transfer(who, dollars) if dollars > 0:
             exchange.tell("settlement", exchange.commands.deposit(who, dollars * USDC_UNIT))
         case Hour():
             exchange.now_ms += 3_600_000 - exchange.now_ms % 3_600_000
-            exchange.tell("funding", m.PriceObserved("one", "BTC_USD", 8_000 * 10**8, exchange.now_ms))
+            exchange.tell("funding", m.PriceObserved("one", "BTC_USD", 8_000 * 10**INDEX_DECIMALS, exchange.now_ms))
         case _:
             exchange.tell("risk", command_of(exchange, action), exchange.shard(action.who))
 
@@ -292,7 +294,10 @@ def deliver(exchange: Exchange, inbox: tuple[str, int], look: Look | None) -> No
 
 
 def slack(exchange: Exchange, who: Person) -> int:
-    """What a person has beyond initial margin and holds, at the marks seen by his shard."""
+    """What a person has beyond initial margin and holds at the marks seen by his shard, with what his spot orders bring for sure."""
     state = exchange.state("risk", exchange.shard(who))
-    now = health(state, exchange.subaccount(who), 1)
-    return now.equity - now.initial - now.holds
+    subaccount = exchange.subaccount(who)
+    now = health(state, subaccount)
+    nets = {asset: part.net for asset, part in now.parts.items()}
+    brought = received(state, flows(state, subaccount), nets, price_seen(state), is_initial=True)
+    return now.equity_initial - now.initial + brought

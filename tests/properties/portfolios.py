@@ -18,7 +18,21 @@ from services.core.reasons import Reason
 from services.risk.health import Health, health, is_due
 from services.risk.margin_call import POINT, adds_risk, surplus
 from services.risk.state import State, Subaccount, post
-from tests.builders import BITCOIN, BTC, FUTURE, INVERSE, PERCENT, SPOT, USDC, USDC_UNIT, Driven, Person, but, person
+from tests.builders import (
+    BITCOIN,
+    BTC,
+    FUTURE,
+    INVERSE,
+    PERCENT,
+    SPOT,
+    USDC,
+    USDC_UNIT,
+    Driven,
+    Person,
+    but,
+    only,
+    person,
+)
 
 HOUR_MS = 3_600_000
 DEAR = 5 * PERCENT
@@ -416,3 +430,16 @@ def equip(shard: Shard, chance: random.Random) -> None:
             worth = now.equity * chance.randint(20, 75) // 100
             price = 1 if owed == 1 else max(1, BASE[ASSET_INDEX[owed]] // USDC_UNIT)
             shard.owe(who, owed, worth // price)
+
+
+def trade(shard: Shard, market: Market, buyer: Person, seller: Person, size: int, price: int) -> int:
+    """Let two people trade with each other, if both are admitted; returns how many fills that was."""
+    first = shard.place(buyer, market, Side.BUY, size, price)
+    second = shard.place(seller, market, Side.SELL, size, price) if only(m.OrderAdmitted, first) else []
+    orders = [shard.open[one.subaccount, one.ref] for one in only(m.OrderAdmitted, [*first, *second])]
+    for order in orders:
+        if len(orders) == 2:
+            shard.fill(order, size, price)
+        else:
+            shard.cancel(order)
+    return len(orders) // 2 * 2

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core import messages as m
+from services.core.fixed import INDEX_DECIMALS
 from services.core.markets import Market
 from services.core.messages import OrderKind
-from services.risk.health import Health, health
-from services.risk.liquidation import is_liquidatable
+from services.risk.fills import moved_at_most, moved_since_held
+from services.risk.health import Health, health, is_liquidatable
 from services.risk.margin import order_hold
-from services.risk.margin_call import margin_after_fills, margin_at_most
 from services.risk.state import OpenOrder, Subaccount
 from tests.builders import BTC, SPOT, USDC_UNIT, Exchange, only
 from tests.properties.histories import (
@@ -125,17 +125,15 @@ def test_the_quick_look_at_open_orders_never_misses_what_the_exact_one_finds(his
     def look(_inbox: tuple[str, int]) -> None:
         state = exchange.state("risk")
         for subaccount in state.subaccounts.values():
-            now = health(state, subaccount, 1)
-            quick = margin_at_most(state, subaccount, 1, now)
-            assert quick >= margin_after_fills(state, subaccount, 1)
+            assert moved_at_most(state, subaccount) >= moved_since_held(state, subaccount)
 
     play(exchange, history, seed, look)
 
 
 @given(st.integers(-(10**12), 10**12), st.integers(1, 10**12))
-def test_equality_with_maintenance_is_safe(idle: int, maintenance: int) -> None:
-    assert not is_liquidatable(Health(idle=maintenance, maintenance=maintenance))
-    assert is_liquidatable(Health(idle=idle, maintenance=maintenance)) == (idle < maintenance)
+def test_equality_with_maintenance_is_safe(equity: int, maintenance: int) -> None:
+    assert not is_liquidatable(Health(equity=maintenance, maintenance=maintenance))
+    assert is_liquidatable(Health(equity=equity, maintenance=maintenance)) == (equity < maintenance)
 
 
 prices = st.lists(st.integers(7_000, 9_000), min_size=3, max_size=12)
@@ -149,7 +147,7 @@ def crash(exchange: Exchange, scenario: Scenario, seed: int) -> Iterator[None]:
     play(exchange, history, seed)
     for price in dollars:
         exchange.now_ms += 1_000
-        exchange.tell("funding", m.PriceObserved("one", "BTC_USD", price * 10**8, exchange.now_ms))
+        exchange.tell("funding", m.PriceObserved("one", "BTC_USD", price * 10**INDEX_DECIMALS, exchange.now_ms))
         yield from drained(exchange)
         mark = exchange.state("risk").marks[1].price
         for side, ticks in ((1, -300), (1, -100), (-1, 100), (-1, 300)):
@@ -178,7 +176,7 @@ def test_liquidation_ends_at_zero_or_above_maintenance(scenario: Scenario, seed:
         state = exchange.state("risk")
         for event in only(m.LiquidationEnded, exchange.said[seen:]):
             subaccount = state.subaccounts[event.subaccount]
-            now = health(state, subaccount, 1)
+            now = health(state, subaccount)
             assert now.equity >= now.maintenance
             if event.deficit and not subaccount.exposures:
                 assert now.equity == 0
@@ -209,7 +207,7 @@ def test_nobody_is_below_maintenance_without_a_step_of_the_ladder(scenario: Scen
         pass
     state = exchange.state("risk")
     for subaccount in state.subaccounts.values():
-        assert subaccount.liquidation is not None or not is_liquidatable(health(state, subaccount, 1))
+        assert subaccount.liquidation is not None or not is_liquidatable(health(state, subaccount))
 
 
 @given(history=histories())
