@@ -120,10 +120,10 @@ def position_lines(page: Page, position: MarginPosition) -> None:
 
 
 def liquidation_line(position: MarginPosition) -> str:
-    """Where a position would be liquidated, all else unchanged."""
+    """Where a position would be liquidated, its index moving alone."""
     at = position.liquidation_price
     if at is None:
-        return "no mark of it alone would liquidate"
+        return "no price of it would liquidate"
     if not position.mark_price:
         return f"liquidated at {number(at)}"
     away = rounded(abs(at - position.mark_price) / position.mark_price)
@@ -150,7 +150,7 @@ def conclusions(view: MarginView) -> list[str]:
         *(["being liquidated"] if view.is_liquidating else []),
         f"leverage       {shortened(view.leverage)}{limit}",
         f"binds          {view.binding}{f': {view.binding_text}' if view.binding_text else ''}",
-        f"withdrawable   {', '.join(may) or 'nothing'}",
+        f"withdrawable   {' or '.join(may) or 'nothing'}",
     ]
 
 

@@ -34,8 +34,9 @@ class MarginAsset:
 
 @dataclass(frozen=True, slots=True)
 class MarginPosition:
-    """What a position needs; `liquidation_price` is the mark at which liquidation begins, all else unchanged, None for none.
+    """What a position needs; `liquidation_price` is the mark at which liquidation begins, None for none.
 
+    Whatever stands on the same index, the coin as collateral too, moves along to that price; all else stays as it is.
     `cause` is what decides the initial fraction: base, size, tier, open_interest or leverage.
     """
 

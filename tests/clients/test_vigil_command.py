@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,48 @@ async def test_what_waits_is_placed_shown_and_cancelled(vigil: Terminal) -> None
     assert (await vigil.json("cancel-all --triggers"))[0] == 0
     _, account = await vigil.json("account")
     assert (account["triggers"], len(account["orders"])) == ([], 2)
+
+
+@pytest.mark.slow
+async def test_margin_is_explained_and_sizes_are_bounded(vigil: Terminal, new_client: Callable[..., Vigil]) -> None:
+    await vigil("keys new")
+    await vigil("deposit 10000")
+    await vigil("deposit 1 --asset BTC")
+    maker = new_client(3)
+    await maker.open_account()
+    await maker.deposit("USDC", "100000")
+    await maker.deposit("BTC", "5")
+    await maker.sell("BTC_USDC_PERP", size="2", price="8000")
+    await maker.buy("BTC_USD_IPERP", size="800", price="8000")
+    await vigil("order buy BTC_USDC_PERP 2 --price 8000")
+    await vigil("order sell BTC_USD_IPERP 800 --price 8000")
+    await vigil("order buy ETH_USDC_PERP 2 --price 190")
+    _, said = await vigil.json("margin")
+    assert [(one["asset"], one["withdrawable"] > "0") for one in said["assets"]] == [("USDC", True), ("BTC", True)]
+    assert {one["symbol"]: (one["size"], one["entry_price"]) for one in said["positions"]} == {
+        "BTC_USDC_PERP": ("2", "8000"),
+        "BTC_USD_IPERP": ("-800", "8000"),
+    }
+    assert total(said["assets"], "maintenance_value") == Decimal(said["equity"])
+    assert total(said["assets"], "initial_value") == Decimal(said["equity_initial"])
+    assert total([*said["positions"], *said["orders"]], "initial_margin") == Decimal(said["initial_margin"])
+    assert total(said["positions"], "maintenance_margin") == Decimal(said["maintenance_margin"])
+    _, shown = await vigil("margin")
+    told = ("long 2", "short 800", "liquidated at", "weighted 97 % / 95 %", "binds")
+    assert [text for text in told if text not in shown] == [], shown
+    code, largest = await vigil.json("max-size buy ETH_USDC_PERP --price 200")
+    assert (code, largest["bound"], largest["price"]) == (0, "margin", "200")
+    size = Decimal(largest["size"])
+    code, refused = await vigil.json(f"order buy ETH_USDC_PERP {size + Decimal('0.0001')} --price 200")
+    assert (code, refused["reason"]) == (1, "INSUFFICIENT_MARGIN")
+    assert (await vigil.json(f"order buy ETH_USDC_PERP {size} --price 200"))[1]["resting"] == str(size)
+    _, worth = await vigil.json("collateral")
+    assert {one["asset"]: one["price"] for one in worth["collateral"]}["BTC"] == "8000"
+
+
+def total(lines: list[dict[str, Any]], column: str) -> Decimal:
+    """Sum of a column."""
+    return sum((Decimal(line[column]) for line in lines), Decimal(0))
 
 
 @pytest.mark.slow

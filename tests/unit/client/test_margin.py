@@ -125,7 +125,7 @@ BTC_USD_20260626  short 12                      12.00000000      24.00000000
     worth 0.15 BTC at mark 8,000
     1 % / 2.5 %, by open interest
     loss 0.00123 BTC since 7,890
-    no mark of it alone would liquidate
+    no price of it would liquidate
 BTC_USDC_PERP  open buys 0.1, sales 0                            16.00000000
     at worst long 1.6; 10 USDC held
 debt of 0.5 BTC                                  6.00000000      15.50000000
