@@ -239,12 +239,12 @@ async def test_margin_is_explained_and_sizes_are_bounded(vigil: Terminal, new_cl
     _, shown = await vigil("margin")
     told = ("long 2", "short 800", "liquidated at", "weighted 97 % / 95 %", "binds")
     assert [text for text in told if text not in shown] == [], shown
-    code, largest = await vigil.json("max-size buy ETH_USDC_PERP --price 200")
-    assert (code, largest["bound"], largest["price"]) == (0, "margin", "200")
+    code, largest = await vigil.json("max-size buy BTC_USDC_PERP --price 8100")
+    assert (code, largest["bound"], largest["price"]) == (0, "margin", "8100")
     size = Decimal(largest["size"])
-    code, refused = await vigil.json(f"order buy ETH_USDC_PERP {size + Decimal('0.0001')} --price 200")
+    code, refused = await vigil.json(f"order buy BTC_USDC_PERP {size + Decimal('0.00001')} --price 8100")
     assert (code, refused["reason"]) == (1, "INSUFFICIENT_MARGIN")
-    assert (await vigil.json(f"order buy ETH_USDC_PERP {size} --price 200"))[1]["resting"] == str(size)
+    assert (await vigil.json(f"order buy BTC_USDC_PERP {size} --price 8100"))[1]["resting"] == str(size)
     _, worth = await vigil.json("collateral")
     assert {one["asset"]: one["price"] for one in worth["collateral"]}["BTC"] == "8000"
 
