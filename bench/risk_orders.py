@@ -7,44 +7,20 @@ through the engine's step as in a process, host and log excluded. A mark after s
 import gc
 import json
 from collections.abc import Iterator
-from time import perf_counter
 from typing import NamedTuple
-from zlib import crc32
-
-import msgspec
 
 import services.risk.admission
+from bench.inbox import Inbox
 from services.core import messages as m
 from services.core.reasons import Reason
-from services.core.spine import Engine
 from services.risk.machine import MACHINE
-from tests.builders import BTC, COIN, DOLLAR, START_MS, USDC, USDC_UNIT, Commands, Person, genesis, person
+from tests.builders import BTC, COIN, DOLLAR, USDC, USDC_UNIT, Commands, Person, genesis, person
 
 OWNERS, OPEN, ROUNDS = 20, 100, 200
 """Owners, orders that each keeps open, and rounds of each."""
 MARK = 8_000 * DOLLAR
 WARM = 4
 """Rounds of each owner before anything is measured."""
-
-
-class Inbox:
-    """An engine and what its peers have said; `took` is the time of its steps by the kind of message."""
-
-    def __init__(self) -> None:
-        self.engine = Engine(MACHINE, 0)
-        self.offset = 0
-        self.peers: dict[str, tuple[int, int]] = {}
-        self.took: dict[str, list[float]] = {}
-
-    def tell(self, message: m.Message, source: str = "") -> None:
-        """Append one record and step."""
-        seq, chain = self.peers.get(source, (0, 0)) if source else (-1, 0)
-        value = msgspec.msgpack.encode(m.Record(message, source, seq + 1, chain))
-        self.peers[source] = (seq + 1, crc32(value))
-        began = perf_counter()
-        self.engine.step(self.offset, START_MS + self.offset // 1_000, value)
-        self.took.setdefault(type(message).__name__, []).append(perf_counter() - began)
-        self.offset += 1
 
 
 class Owner(NamedTuple):
@@ -58,27 +34,33 @@ class Bench:
     """Risk with its owners; their orders get ids in turn."""
 
     def __init__(self) -> None:
-        self.inbox = Inbox()
-        self.commands = Commands(lambda: self.inbox.engine.state.now_ms)
+        self.inbox = Inbox(MACHINE)
+        self.took: dict[str, list[float]] = {}
+        self.commands = Commands(lambda: self.inbox.now_ms)
         self.owners = [Owner(person(f"owner {number}"), []) for number in range(OWNERS)]
         self.refs = dict.fromkeys(range(OWNERS), 0)
         self.ids = 0
 
+    def tell(self, message: m.Message) -> None:
+        """Append one record a moment later, and keep its time by its kind."""
+        self.inbox.now_ms += self.inbox.offset % 100 == 0
+        self.took.setdefault(type(message).__name__, []).append(self.inbox.tell(message))
+
     def equip(self) -> None:
         """List the market, pay everybody in, give everybody a position and open orders."""
-        tell = self.inbox.tell
+        tell = self.tell
         tell(genesis())
-        tell(m.AssetListed(USDC), "settlement/0")
-        tell(m.MarketListed(BTC), "matching/0")
-        tell(m.SettlementMarked(BTC.id, MARK), "matching/0")
+        tell(m.AssetListed(USDC))
+        tell(m.MarketListed(BTC))
+        tell(m.SettlementMarked(BTC.id, MARK))
         for number, owner in enumerate(self.owners):
             tell(self.commands.open(owner.who))
-            tell(m.DepositCredited(owner.who.subaccount, 1, 10**6 * USDC_UNIT, number + 1), "settlement/0")
+            tell(m.DepositCredited(owner.who.subaccount, 1, 10**6 * USDC_UNIT, number + 1))
             side = 1 if number & 1 else -1
             ref, order_id = self.place(number, side, COIN)
             cash = -side * COIN * MARK * 10
             fill = (owner.who.subaccount, 1, ref, order_id, number + 1, MARK, side * COIN, cash, False, 0)
-            tell(m.OrderFilled(*fill), "matching/0")
+            tell(m.OrderFilled(*fill))
             for _ in range(OPEN):
                 self.rest(number)
 
@@ -87,24 +69,24 @@ class Bench:
         self.ids += 1
         self.refs[number] += 1
         price = MARK - side * DOLLAR * (1 + self.ids % 50)
-        self.inbox.tell(self.commands.place(self.owners[number].who, side, size, price))
+        self.tell(self.commands.place(self.owners[number].who, side, size, price))
         return self.refs[number], self.ids
 
     def rest(self, number: int) -> None:
         """Place an order that rests."""
         owner = self.owners[number]
         ref, order_id = self.place(number, 1 if self.ids & 1 else -1, COIN // 100)
-        self.inbox.tell(m.OrderRested(owner.who.subaccount, BTC.id, ref, order_id, COIN // 100), "matching/0")
+        self.tell(m.OrderRested(owner.who.subaccount, BTC.id, ref, order_id, COIN // 100))
         owner.open.append((ref, order_id))
 
     def cancel(self, number: int) -> None:
         """Cancel the oldest order."""
         owner = self.owners[number]
         ref, order_id = owner.open.pop(0)
-        self.inbox.tell(self.commands.cancel(owner.who, order_id))
+        self.tell(self.commands.cancel(owner.who, order_id))
         command_id = self.commands.ids
         ended = (owner.who.subaccount, BTC.id, ref, order_id, COIN // 100, Reason.CANCELLED_BY_CLIENT, 0, command_id)
-        self.inbox.tell(m.OrderCancelled(*ended), "matching/0")
+        self.tell(m.OrderCancelled(*ended))
 
     def rounds(self, count: int) -> Iterator[int]:
         """Let everybody place and cancel in turn."""
@@ -116,7 +98,7 @@ class Bench:
 
     def mark(self, away: int) -> None:
         """Move the mark, which has everybody judged who did something."""
-        self.inbox.tell(m.MarksUpdated([(BTC.id, MARK + away * BTC.tick, MARK)]), "funding/0")
+        self.tell(m.MarksUpdated([(BTC.id, MARK + away * BTC.tick, MARK)]))
 
 
 def measured() -> dict[str, float]:
@@ -126,12 +108,12 @@ def measured() -> dict[str, float]:
     for number in range(WARM):
         for _ in bench.rounds(1):
             bench.mark(number)
-    bench.inbox.took.clear()
+    bench.took.clear()
     gc.collect()
     gc.freeze()
     for number, _ in enumerate(bench.rounds(ROUNDS)):
         bench.mark(number % 5)
-    took = {kind: 1e6 * sorted(times)[len(times) // 2] for kind, times in bench.inbox.took.items()}
+    took = {kind: 1e6 * sorted(times)[len(times) // 2] for kind, times in bench.took.items()}
     round_us = sum(took[kind] for kind in ("PlaceOrder", "OrderRested", "CancelOrder", "OrderCancelled"))
     return {"place_us": took["PlaceOrder"], "round_us": round_us, "judge_us": took["MarksUpdated"] / OWNERS}
 

@@ -13,8 +13,8 @@ from services.risk.wires import Series, SeriesKind, Subject
 
 ROUNDS_AFTER_RESUME = 3
 """Fresh marks to be seen after a restart before anybody is liquidated (M-12)."""
-SLICE = 500
-"""Subaccounts judged per record: more than a mark reaches, but in the worst minutes of a crash."""
+SLICE = 100
+"""Subaccounts judged per record: more than a mark reaches, but in a crash, and then others' orders wait some milliseconds and no more."""
 
 
 def see_mark(state: State, market: MarketId, mark_price: Price, index_price: Price = 0) -> list[Subject]:

@@ -159,9 +159,14 @@ def side_need(market: Market, exposure: Exposure, side: int, low: Price, high: P
 
 def narrow_marks(exposure: Exposure) -> None:
     """Keep the marks held to those of the orders that are open."""
-    held = [(order.side, order.mark_price_held) for order in exposure.orders.values()]
-    exposure.buy_mark_held = max((mark for side, mark in held if side == Side.BUY), default=0)
-    exposure.sell_mark_held = min((mark for side, mark in held if side == Side.SELL), default=0)
+    high = low = 0
+    for order in exposure.orders.values():
+        held = order.mark_price_held
+        if order.side == Side.BUY:
+            high = max(high, held)
+        elif held < low or not low:
+            low = held
+    exposure.buy_mark_held, exposure.sell_mark_held = high, low
 
 
 def margin_call(state: State, subaccount: Subaccount, now: Health) -> list[Message]:

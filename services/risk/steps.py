@@ -25,8 +25,8 @@ from services.risk.events import balance_changed
 from services.risk.health import owed
 from services.risk.state import Exposure, State, Steps, Subaccount, drop_empty, post
 
-SLICE = 200
-"""Positions brought up to a step per record: others' orders wait for no more."""
+SLICE = 100
+"""Positions brought up to a step per record: others' orders wait for no more, some milliseconds."""
 
 
 def process_funding(state: State, stepped: FundingStepped) -> list[Message]:
