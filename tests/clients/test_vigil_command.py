@@ -273,6 +273,9 @@ async def test_a_batch_is_one_frame_with_a_result_for_each_order(vigil: Terminal
     assert (await vigil(f"batch {file}"))[1].splitlines()[0].startswith("buy 0.01 BTC_USDC_PERP at 7900: done, order ")
 
 
+FUTURE: dict[str, Any] = {"id": 90_000, "symbol": "BTC_USDC_TEST", "kind": 4, "settlement_window_ms": "60000"}
+
+
 @pytest.mark.slow
 async def test_operators_change_markets_and_fees(
     exchange: Exchange, tmp_path: Path, terminal: Callable[[str, Path], Terminal]
@@ -291,6 +294,22 @@ async def test_operators_change_markets_and_fees(
     code, said = await vigil(f"{desk} fees 1:0.5:0.8")
     assert (code, "SECOND_SIGNATURE_MISSING" in said) == (1, True)
     assert await vigil(f"{desk} --key-file {two} fees 1:0.5:0.8") == (0, "fee schedule: done\n")
+    assert await vigil(f"{desk} --key-file {two} limits 1:0.25:50 2:1:0") == (0, "limits of tiers: done\n")
+    assert await vigil(f"{desk} --key-file {two} owner 77 5") == (0, "owner of 77: done\n")
+    calendar = {"id": 9, "market": json.loads(shown) | FUTURE, "weeks": 1, "hour_ms": "0", "markets_max": 10}
+    (tmp_path / "calendar.json").write_text(json.dumps(calendar))
+    listed = await vigil(f"{desk} list-calendar {tmp_path / 'calendar.json'}")
+    assert listed == (0, "calendar of BTC_USDC_TEST: done\n")
+    async with Vigil(gateway.address) as client, asyncio.timeout(10):
+        while not (await client.refresh_listed()).knows([FUTURE["id"]]):  # noqa: ASYNC110 - asks
+            await asyncio.sleep(0.02)
+        (future,) = (
+            one for one in (await client.listed_with([FUTURE["id"]])).by_symbol if one.startswith(FUTURE["symbol"])
+        )
+        assert (await client.listed()).market(future).expires_ms > await client.now_ms()
+    code, said = await vigil(f"{desk} change BTC_USDC_PERP limit_steps=[1.5]")
+    assert (code, "a JSON list of integers" in said) == (2, True)
+    assert (await vigil(f"{desk} limits 1:2:3"))[0] == 2
     assert (await vigil(f"{desk} change BTC_USDC_PERP nonsense=1"))[0] == 2
     assert (await vigil(f"{desk} fees 1:2:3"))[0] == 2
 
