@@ -113,12 +113,17 @@ def is_fresh(state: State, market: Market, trading: Trading) -> bool:
     return state.now_ms - trading.mark_seen_ms <= market.price_stale_ms
 
 
-def crosses_own(book: Book, order: Order) -> bool:
-    """Whether an order would cross one of its own account: in an auction such a pair may not wait, and the newer one goes."""
+def crosses_own(book: Book, order: Order, edge: Price | None = None) -> bool:
+    """Whether an order would cross one of its own account: in an auction such a pair may not wait, and the newer one goes.
+
+    With an edge only those past it count: what stands before it, the order meets on its way.
+    """
+    side = order.side
     first = account_of(order.subaccount) * SUBACCOUNTS
     for subaccount in range(first, first + SUBACCOUNTS):
         for own in book.orders_of(subaccount) if subaccount in book.by_subaccount else ():
-            if own.side != order.side and order.side * own.price <= order.side * order.price:
+            is_met = edge is not None and side * own.price <= side * edge
+            if own.side != side and side * own.price <= side * order.price and not is_met:
                 return True
     return False
 

@@ -16,7 +16,7 @@ from services.core.reasons import Reason, Refusal
 from services.matching.bands import behind
 from services.matching.book import Order
 from services.matching.entry import FOK, IOC, SLIDE, check_entry, check_room, crosses_own, limit_price
-from services.matching.pauses import finish, is_past_step
+from services.matching.pauses import finish
 from services.matching.plan import PRICE_LIMIT, Plan, plan
 from services.matching.state import AUCTION, State, Trading, next_order_id
 from services.matching.turn import Turn, filled_size
@@ -103,7 +103,8 @@ def check_rest(turn: Turn, order: Order, planned: Plan, leaving: Order | None = 
     stopped = planned.reason if planned.reason != PRICE_LIMIT or never else 0
     if stopped or never:
         return Refusal(Reason(stopped or never), planned.limit)
-    if is_past_step(turn.trading.limits, order.side, order.price) and crosses_own(turn.book, order):
+    edge = turn.trading.limits.step_edge(order.side)
+    if order.side * order.price > order.side * edge and crosses_own(turn.book, order, edge):
         return Refusal(Reason.SELF_TRADE)
     return check_room(turn.market, turn.book, order, leaving)
 

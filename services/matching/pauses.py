@@ -4,7 +4,6 @@ from services.core.fixed import Milliseconds, Price
 from services.core.markets import Market
 from services.core.messages import MarketStateChanged, Message
 from services.matching.bands import limits_of
-from services.matching.plan import Limits
 from services.matching.price_limits import bound_by_steps
 from services.matching.state import AUCTION, OPEN, POST_ONLY, UNCROSS, State, Trading
 from services.matching.turn import Turn
@@ -49,11 +48,6 @@ def has_passed(trading: Trading) -> bool:
     """Whether the best price of a side is past the price limit in force."""
     bids, asks, limits = trading.book.bids, trading.book.asks, trading.limits
     return bids.best() > limits.step_high or (len(asks.keys) > 0 and asks.best() < limits.step_low)
-
-
-def is_past_step(limits: Limits, side: int, price: Price) -> bool:
-    """Whether an order that rests at this price would pass the price limit in force."""
-    return side * price > side * limits.step_edge(side)
 
 
 def pause(state: State, market: Market, trading: Trading, opens_as: int) -> None:

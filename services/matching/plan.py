@@ -21,8 +21,8 @@ OUTSIDE_BAND, PREMIUM_TOO_LARGE = int(Reason.OUTSIDE_BAND), int(Reason.PREMIUM_T
 OPEN_INTEREST_LIMIT, SELF_TRADE = int(Reason.OPEN_INTEREST_LIMIT), int(Reason.SELF_TRADE)
 REDUCE_ONLY_NOT_REDUCED = int(Reason.REDUCE_ONLY_NOT_REDUCED)
 OWNER_LIMIT, PRICE_LIMIT = int(Reason.OWNER_LIMIT), int(Reason.PRICE_LIMIT)
-NOBODY, NEWER, MARKET, OLDER = 0, 1, 2, 3
-"""Whose limit stops a trade: that of an owner of the two orders, or the market's open interest."""
+NOBODY, MARKET, NEWER, OLDER = 0, 1, 2, 3
+"""Whose limit stops a trade: the market's open interest, or what the owner of one of the orders may hold."""
 
 
 @final
@@ -156,12 +156,12 @@ class Interest:
         return size if size <= bound else bound - bound % self.lot
 
     def permitted(self, newer: Order, older: Order, wanted: Size) -> tuple[Size, int]:
-        """Return how much two orders may trade, and whose limit stops the rest: the newer order's before the older one's."""
+        """Return how much two orders may trade, and whose limit stops the rest: of two equal ones that of the newer order."""
         buyer, seller = (newer, older) if newer.side == BUY else (older, newer)
         size, stopped_by = wanted, NOBODY
         for number, bound in (
-            (NEWER, self.owned(newer, older, wanted)),
             (MARKET, self.allowed(buyer, seller, wanted)),
+            (NEWER, self.owned(newer, older, wanted)),
             (OLDER, self.owned(older, newer, wanted)),
         ):
             if bound < size:
@@ -221,7 +221,7 @@ class Walk:
         if outside:
             return self.drop_all(level, outside, limits.low if price < limits.low else limits.high)
         if price > limits.step_high or price < limits.step_low:
-            return self.stop(PRICE_LIMIT, limits.step_edge(self.taker.side))
+            return self.stop_at_step(level)
         for order_id in level.queue:
             maker = self.book.orders[order_id]
             if not self.meet(maker, maker.remaining - maker.hidden, maker.hidden) or self.left == 0:
@@ -241,6 +241,13 @@ class Walk:
         """Cancel the orders at a price at which nothing trades."""
         for order_id in level.queue:
             self.drop(self.book.orders[order_id], reason, limit)
+        return True
+
+    def stop_at_step(self, level: Level) -> bool:
+        """Stop at the price limit in force, before anybody who would trade past it; spared quotes are passed over."""
+        for order_id in level.queue:
+            if self.guards is None or not self.guards.spares(self.book.orders[order_id]):
+                return self.stop(PRICE_LIMIT, self.limits.step_edge(self.taker.side))
         return True
 
     def stop(self, reason: int, limit: int = 0) -> bool:

@@ -162,8 +162,8 @@ class NaiveMarket:
     def allowed(self, newer: Naive, older: Naive, wanted: int) -> tuple[int, Naive | None]:
         """Largest size that no limit stops, and whose owner's limit it was, None for the open interest."""
         sizes = (
-            (self.most(newer, older, wanted, lambda: self.owned(newer.owner), self.market.owner_position_max), newer),
             (self.most(newer, older, wanted, self.interest, self.market.open_interest_max), None),
+            (self.most(newer, older, wanted, lambda: self.owned(newer.owner), self.market.owner_position_max), newer),
             (self.most(newer, older, wanted, lambda: self.owned(older.owner), self.market.owner_position_max), older),
         )
         return min(sizes, key=lambda pair: pair[0])

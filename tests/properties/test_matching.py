@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.client.live_book import LiveBook
@@ -40,6 +40,7 @@ def trades(said: list[Word]) -> list[Word]:
     return [word for word in said if word[0] == "trade"]
 
 
+@settings(max_examples=300)
 @given(flow=flows, length=lengths)
 def test_fast_book_equals_naive_book(flow: Flow, length: int) -> None:
     """The same trades in the same order, the same words in any order, the same queue after each record."""

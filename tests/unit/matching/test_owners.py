@@ -96,6 +96,13 @@ def test_a_limit_that_falls_and_an_owner_that_is_named_close_nothing(owned: Driv
     assert owned.state.trading[1].owner_sizes == {ALICE: COIN, -4: 2 * COIN, -5: COIN}
     change(owned, owner_position_max=0)
     assert owned.state.trading[1].owner_sizes == {}
+    change(owned, owner_position_max=1)
+    assert owned.state.trading[1].owner_sizes == {ALICE: COIN, -4: 2 * COIN, -5: COIN}
+
+
+def test_the_open_interest_is_named_before_the_owner(owned: Driven) -> None:
+    change(owned, open_interest_max=LIMIT)
+    assert why(trade(owned, ONE, FOUR, 4 * COIN)) == (Reason.OPEN_INTEREST_LIMIT, LIMIT)
 
 
 def test_an_auction_cuts_the_order_whose_owner_is_at_the_limit(owned: Driven) -> None:

@@ -1,7 +1,7 @@
 """Price limits in messages: refused past the outermost, an auction when a trade or the best price would pass an inner step (F-1.6)."""
 
 from services.core import messages as m
-from services.core.messages import MarketState
+from services.core.messages import MarketState, SelfTrade
 from services.core.reasons import Reason
 from tests.builders import COIN, PERCENT, Driven, only, the
 from tests.unit.matching.book_terms import (
@@ -102,6 +102,16 @@ def test_nothing_waits_for_the_auction_to_cross_its_own_account(matching: Driven
     matching.tell(order(ONE, -1, price=SEVEN + 10))
     events = matching.tell(order(ONE + 1, 1, price=SEVEN + 10))
     assert (why(events), states(events)) == ((Reason.SELF_TRADE, 0), [AUCTION])
+
+
+def test_its_own_order_that_it_cancels_on_the_way_does_not_keep_a_replace_out(matching: Driven) -> None:
+    limited(matching)
+    placed = order(ONE, 1, self_trade=SelfTrade.CANCEL_MAKER)
+    matching.tell(placed)
+    matching.tell(order(ONE, -1, price=MARK + 10))
+    events = matching.tell(replace(placed, SEVEN + 10, COIN))
+    assert (why(events), states(events)) == ((Reason.SELF_TRADE, 0), [AUCTION])
+    assert queue(matching, 1) == [(1, SEVEN + 10, COIN)]
 
 
 def test_an_auction_goes_on_while_its_price_would_pass_the_next_step(matching: Driven) -> None:

@@ -5,8 +5,8 @@ import pytest
 from services.core import messages as m
 from services.core.messages import MarketState
 from services.core.reasons import Reason
-from tests.builders import COIN, Driven, only, the
-from tests.unit.matching.book_terms import FIRST, FOK, MARK, ONE, THREE, TWO, order, queue, why
+from tests.builders import COIN, PERCENT, Driven, only, the
+from tests.unit.matching.book_terms import FIRST, FOK, IOC, MARK, ONE, THREE, TWO, change, order, queue, why
 
 INTERVAL_MS = 5_000
 
@@ -123,3 +123,13 @@ def test_an_auction_counts_all_at_once(matching: Driven) -> None:
     assert the(m.ProtectionTripped, events).quantity == 2 * COIN
     assert queue(matching, -1) == queue(matching, 1) == []
     assert FIRST + 3 in [one.order_id for one in only(m.OrderCancelled, events)]
+
+
+def test_a_spared_quote_past_a_price_limit_stops_nobody(matching: Driven) -> None:
+    """The limit of 1 % lies between the quotes; without the spared one nothing trades past it."""
+    change(matching, limit_steps=(PERCENT, 2 * PERCENT), limit_pause_ms=1_000)
+    protect(matching, quantity=COIN)
+    quote(matching, (1, -1, MARK), (2, -1, MARK + 9_000))
+    events = matching.tell(order(THREE, 1, 2 * COIN, MARK + 9_000, IOC))
+    assert why([one for one in events if getattr(one, "subaccount", 0) == THREE]) == (Reason.IMMEDIATE_OR_CANCEL, 0)
+    assert only(m.MarketStateChanged, events) == []
