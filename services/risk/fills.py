@@ -19,10 +19,11 @@ def moved_at_most(state: State, subaccount: Subaccount) -> Amount:
     """
     moved = 0
     for exposure in subaccount.exposures.values():
-        if exposure.buys or exposure.sells:
+        if exposure.orders:
             market = state.markets[exposure.market]
             if not market.is_spot:
-                amount = moved_in(market, exposure, state.marks[market.id].price)
+                moves = lost_in if exposure.reducing else moved_in
+                amount = moves(market, exposure, state.marks[market.id].price)
                 moved += required(state, market.settlement_asset, amount)
     return moved
 
@@ -51,10 +52,14 @@ def moved_since_held(state: State, subaccount: Subaccount) -> Amount:
     for exposure in subaccount.exposures.values():
         market = state.markets[exposure.market]
         if not market.is_spot and exposure.orders:
-            mark_price = state.marks[market.id].price
-            lost = sum(max(0, hold_at(market, order, mark_price) - order.hold) for order in exposure.orders.values())
+            lost = lost_in(market, exposure, state.marks[market.id].price)
             moved += required(state, market.settlement_asset, lost)
     return moved
+
+
+def lost_in(market: Market, exposure: Exposure, mark_price: Price) -> Amount:
+    """What the orders of one market would lose beyond their holds, order by order, in settlement units."""
+    return sum(max(0, hold_at(market, order, mark_price) - order.hold) for order in exposure.orders.values())
 
 
 def required(state: State, asset_id: AssetId, amount: Amount) -> Amount:
