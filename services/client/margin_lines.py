@@ -72,6 +72,8 @@ def margin_page(view: MarginView, unit: str) -> Group:
     page.head("assets: what they count")
     for asset in view.assets:
         asset_lines(page, asset, unit)
+    if view.received:
+        page.line("open spot orders bring at least", None, view.received)
     page.sum("= equity", view.equity, view.equity_initial)
     page.head("margin: what is needed")
     for position in view.positions:

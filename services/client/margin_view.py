@@ -73,6 +73,7 @@ class MarginView:
     """Margin of a subaccount: liquidated while `equity` < `maintenance_margin`; it may open while `free_collateral` >= 0.
 
     `binding` is nothing, withdrawal, initial or maintenance, `binding_text` the same in words; `leverage_max` 0 is no own limit.
+    `received` is what open spot orders bring for sure, a part of `equity_initial`.
     """
 
     subaccount: int
@@ -91,6 +92,7 @@ class MarginView:
     assets: tuple[MarginAsset, ...]
     positions: tuple[MarginPosition, ...]
     orders: tuple[MarginOrders, ...]
+    received: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def margin_view(report: pb.MarginReport, listed: Listed) -> MarginView:
         tuple(asset_line(line, listed) for line in report.assets),
         tuple(position_line(line, listed) for line in report.positions),
         tuple(orders_line(line, listed) for line in report.orders),
+        worth(report.received),
     )
 
 

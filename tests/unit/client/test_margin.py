@@ -157,6 +157,14 @@ def test_a_narrow_terminal_folds_words_and_never_cuts_a_number(width: int) -> No
     assert all(number in "\n".join(lines) for number in ("6,195.12345677", "295.50000000", "5,889.62345677"))
 
 
+def test_what_spot_orders_bring_is_a_line_of_its_own() -> None:
+    brought = pb.MarginReport()
+    brought.CopyFrom(REPORT)
+    brought.received = 570 * UNIT
+    (line,) = (line for line in drawn(margin_page(margin_view(brought, LISTED), "USDC"), 80) if "spot orders" in line)
+    assert line.split() == ["open", "spot", "orders", "bring", "at", "least", "570.00000000"]
+
+
 def test_sums_are_those_of_the_lines_shown() -> None:
     view = margin_view(REPORT, LISTED)
     assert sum(one.maintenance_value for one in view.assets) == view.equity
