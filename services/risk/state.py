@@ -19,7 +19,7 @@ from services.core.fixed import (
     invariant,
 )
 from services.core.markets import Asset, Market
-from services.core.messages import SCOPES_ALL, Book, CommandId, Exit, Leg, OrderId, OrderKind, Posted, Side
+from services.core.messages import SCOPES_ALL, Book, CommandId, Exit, Leg, OrderId, OrderKind, Posted, Side, TriggerKind
 from services.core.spine import MachineState
 from services.risk import margin
 from services.risk.rate import Bucket
@@ -226,7 +226,8 @@ class State(MachineState):
 
     `touched` are the subaccounts to be judged at the marks of now: how far a price has passed their wires, 1e-12, or 0 for those that an
     event has changed; `queue` is their order, the next one last.
-    `holders` are those with an exposure in a market, `sweeps` those of them that a step of the market still has to reach.
+    `holders` are those with an exposure in a market, `waiting` those with triggers on its prices, `sweeps` those of them that a step of
+    the market still has to reach.
     """
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
@@ -245,6 +246,7 @@ class State(MachineState):
     holders: dict[MarketId, dict[SubaccountId, None]] = field(default_factory=dict)
     sweeps: dict[MarketId, list[SubaccountId]] = field(default_factory=dict)
     limit_tiers: dict[int, tuple[Fraction, int]] = field(default_factory=dict)
+    waiting: dict[MarketId, dict[SubaccountId, None]] = field(default_factory=dict)
 
     def subaccount(self, subaccount: SubaccountId) -> Subaccount:
         """Return a subaccount, opened empty when it is new."""
@@ -438,5 +440,8 @@ def check_subaccount(state: State, subaccount: Subaccount) -> None:
         invariant(not market.is_spot or exposure.size == 0, "a spot market has no positions")
     for asset, hold in subaccount.holds.items():
         invariant(hold == holds.get(asset, 0), "hold is what open orders need, recomputed")
+    for trigger in subaccount.triggers.values():
+        known = trigger.kind == TriggerKind.TWAP or subaccount.id in state.waiting.get(trigger.market, {})
+        invariant(known, "who has a trigger is known to wait in its market")
     for debt in subaccount.unsettled.values():
         invariant(debt <= 0, "an unsettled debt is no credit")

@@ -27,6 +27,8 @@ from services.risk.state import Exposure, State, Steps, Subaccount, drop_empty, 
 
 SLICE = 100
 """Positions brought up to a step per record: others' orders wait for no more, some milliseconds."""
+EVENTS_MAX = 8 * SLICE
+"""Nor do they wait for more of what is told, where many triggers end."""
 
 
 def process_funding(state: State, stepped: FundingStepped) -> list[Message]:
@@ -53,10 +55,7 @@ def process_delisting(state: State, delisted: MarketDelisted) -> list[Message]:
     steps.ended, steps.price = True, delisted.price
     if market_id in state.marks:
         state.marks[market_id].price = delisted.price
-    events: list[Message] = []
-    for subaccount in triggers.waiting_in(state, market_id):
-        events += triggers.market_ended(state, state.subaccounts[subaccount], market_id)
-    return [*events, *begin(state, market_id)]
+    return begin(state, market_id)
 
 
 def steps_of(state: State, market: MarketId) -> Steps:
@@ -68,8 +67,11 @@ def steps_of(state: State, market: MarketId) -> Steps:
 
 
 def begin(state: State, market: MarketId) -> list[Message]:
-    """Have every position of a market brought up to its last step; the first of them at once."""
-    state.sweeps[market] = list(state.holders.get(market, {}))
+    """Have every position of a market brought up to its last step, the first of them at once; its end reaches whoever waits there, too."""
+    reached = state.holders.get(market, {})
+    if state.steps[market].ended:
+        reached = {**reached, **state.waiting.get(market, {})}
+    state.sweeps[market] = list(reached)
     return work_on(state, market)
 
 
@@ -84,7 +86,7 @@ def work(state: State) -> list[Message]:
 
 
 def work_on(state: State, market_id: MarketId) -> list[Message]:
-    """Bring the next positions of a market up to its last step."""
+    """Bring the next positions of a market up to its last step; of one that has ended, cancel what waits for its prices."""
     waiting, market = state.sweeps[market_id], state.markets[market_id]
     events: list[Message] = []
     for _ in range(min(SLICE, len(waiting))):
@@ -93,6 +95,10 @@ def work_on(state: State, market_id: MarketId) -> list[Message]:
         if exposure is not None:
             events += bring_up(state, subaccount, market, exposure)
             drop_empty(state, subaccount, market_id)
+        if subaccount.triggers and state.steps[market_id].ended:
+            events += triggers.market_ended(state, subaccount, market_id)
+        if len(events) > EVENTS_MAX:
+            break
     if not waiting:
         del state.sweeps[market_id]
     return events

@@ -18,7 +18,6 @@ from services.core.messages import (
     Scope,
     Side,
     TimeInForce,
-    TriggerBy,
     TriggerKind,
     TriggerStatus,
     TriggerUpdated,
@@ -104,6 +103,7 @@ def trigger_of(number: int, place: PlaceTrigger) -> Trigger:
 def begin(state: State, subaccount: Subaccount, trigger: Trigger) -> list[Message]:
     """Let a trigger wait for its price; one that is there already fires at once."""
     subaccount.triggers[trigger.id] = trigger
+    state.waiting.setdefault(trigger.market, {})[subaccount.id] = None
     trigger.below, trigger.above = thresholds(trigger)
     events: list[Message] = [updated(subaccount, trigger, TriggerStatus.PENDING)]
     wires = wires_of(state, trigger.trigger_by, trigger.market)
@@ -138,6 +138,14 @@ def disarm(state: State, subaccount: Subaccount, trigger: Trigger) -> None:
         wires.disarm((subaccount.id, trigger.id), below=trigger.below, above=trigger.above)
 
 
+def forget(state: State, subaccount: Subaccount, trigger: Trigger) -> None:
+    """Know a trigger no more, and its subaccount as one that waits in the market no more when it was the last; a TWAP waits for none."""
+    market = trigger.market
+    del subaccount.triggers[trigger.id]
+    if not any(one.market == market and one.kind != TriggerKind.TWAP for one in subaccount.triggers.values()):
+        state.waiting.get(market, {}).pop(subaccount.id, None)
+
+
 def reached(state: State, subaccount: Subaccount, trigger: Trigger) -> list[Message]:
     """Fire, or let a trailing stop follow a better price; nothing of it is armed here."""
     wires = wires_of(state, trigger.trigger_by, trigger.market)
@@ -155,7 +163,7 @@ def reached(state: State, subaccount: Subaccount, trigger: Trigger) -> list[Mess
 def release(state: State, subaccount: Subaccount, trigger: Trigger) -> list[Message]:
     """Place what a trigger stands for; only one that could be placed ends the others of its group."""
     market = state.markets[trigger.market]
-    del subaccount.triggers[trigger.id]
+    forget(state, subaccount, trigger)
     placed, refusal = place_orders(state, subaccount, market, trigger)
     if not placed:
         return [updated(subaccount, trigger, TriggerStatus.FAILED, refusal)]
@@ -247,7 +255,7 @@ def find_trigger(subaccount: Subaccount, command: CancelTrigger) -> Trigger | No
 def cancel(state: State, subaccount: Subaccount, trigger: Trigger, reason: Reason) -> list[Message]:
     """Take a trigger away; an exit that its client does not want any more is not armed again by later fills of its order."""
     disarm(state, subaccount, trigger)
-    del subaccount.triggers[trigger.id]
+    forget(state, subaccount, trigger)
     trigger.next_ms = 0
     exposure = subaccount.exposures.get(trigger.market)
     order = exposure.orders.get(-trigger.group) if exposure is not None and trigger.group < 0 else None
@@ -265,17 +273,6 @@ def cancel_all(state: State, subaccount: Subaccount, reason: Reason, market: Mar
 def market_ended(state: State, subaccount: Subaccount, market: MarketId) -> list[Message]:
     """Cancel what waits in a market that is no more."""
     return cancel_all(state, subaccount, Reason.MARKET_EXPIRED, market)
-
-
-def waiting_in(state: State, market: MarketId) -> list[SubaccountId]:
-    """Subaccounts with triggers on the prices of a market, in order; its TWAPs end at their next slice by themselves."""
-    found: dict[SubaccountId, None] = {}
-    for kind in TriggerBy:
-        wires = state.wires.get((kind, market))
-        for buckets in (wires.below, wires.above) if wires is not None else ():
-            for bucket in buckets.values():
-                found.update((subject[0], None) for subject in bucket.wires if subject[1])
-    return sorted(found)
 
 
 def updated(

@@ -8,7 +8,6 @@ from services.core import messages as m
 from services.core.reasons import Reason
 from services.risk.conditions import TRIGGERS_MAX
 from services.risk.trailing import TRAIL_MAX, TRAIL_MIN
-from services.risk.triggers import waiting_in
 from tests.builders import ALICE, BOB, BTC, COIN, DOLLAR, Driven, but, only, reason_of, the, trading
 from tests.unit.risk.waiting import (
     BUY,
@@ -267,12 +266,12 @@ def test_a_trigger_that_failed_leaves_its_group_alone(risk: Driven) -> None:
 
 def test_an_end_of_the_market_cancels_what_waits(risk: Driven) -> None:
     risk.tell(trigger(risk, STOP, SELL, MARK - 100))
-    assert waiting_in(risk.state, 1) == [WHO]
+    assert risk.state.waiting == {1: {WHO: None}}
     events = risk.tell(m.MarketDelisted(1, MARK))
     while risk.engine.machine.has_work(risk.state):
         events += risk.tell(m.Continue())
     assert stands(events) == [(CANCELLED, Reason.MARKET_EXPIRED)]
-    assert waiting_in(risk.state, 1) == []
+    assert risk.state.waiting == {1: {}}
 
 
 def test_a_stop_closes_a_position_on_the_book() -> None:
