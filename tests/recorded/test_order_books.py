@@ -8,21 +8,23 @@ import time
 import pytest
 
 from services.core.markets import Market
-from tests.builders import BTC, but
+from tests.builders import BTC, INVERSE, SPOT, but
 from tests.recorded.feed import Feed
 from tests.recorded.recordings import Reader, Recording
 
 RECORDINGS = [
-    ("linear perpetual", Recording("l2_btcusdt_binance_usdm_2024-08-08.jsonl.gz", 2, 3, 10), 629),
-    ("inverse perpetual", Recording("l2_btcusd_perp_binance_coinm_2024-08-08.jsonl.gz", 1, 0, 1), 1_124),
-    ("spot", Recording("l2_btcusdt_binance_spot_2024-08-08.jsonl.gz", 2, 8, 1), 564),
+    ("linear perpetual", BTC, Recording("l2_btcusdt_binance_usdm_2024-08-08.jsonl.gz", 2, 3, 10), 629),
+    ("inverse perpetual", INVERSE, Recording("l2_btcusd_perp_binance_coinm_2024-08-08.jsonl.gz", 1, 0, 1), 1_124),
+    ("spot", SPOT, Recording("l2_btcusdt_binance_spot_2024-08-08.jsonl.gz", 2, 8, 1), 564),
 ]
 
 
-def market_of(recording: Recording) -> Market:
-    """Market with the recording's grid; its limits hold whatever a real book holds."""
+def market_of(kind: Market, recording: Recording) -> Market:
+    """Market of a kind with the recording's grid; its limits hold whatever a real book holds."""
     return but(
-        BTC,
+        kind,
+        id=1,
+        face=100 * 10**recording.price_decimals if kind.is_inverse else 0,
         price_decimals=recording.price_decimals,
         size_decimals=recording.size_decimals,
         tick=recording.tick,
@@ -33,12 +35,14 @@ def market_of(recording: Recording) -> Market:
     )
 
 
-@pytest.mark.parametrize(("recording", "points"), [row[1:] for row in RECORDINGS], ids=[row[0] for row in RECORDINGS])
+@pytest.mark.parametrize(
+    ("kind", "recording", "points"), [row[1:] for row in RECORDINGS], ids=[row[0] for row in RECORDINGS]
+)
 def test_the_clients_book_has_the_venues_best_prices(
-    recording: Recording, points: int, capsys: pytest.CaptureFixture[str]
+    kind: Market, recording: Recording, points: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began = time.monotonic()
-    feed = Feed(recording, market_of(recording))
+    feed = Feed(recording, market_of(kind, recording))
     compared, mismatches = 0, []
     for number, update in enumerate(Reader(recording).play()):
         feed.take(update)
