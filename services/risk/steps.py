@@ -6,7 +6,7 @@ or before anything else happens to them; what is booked late is the same to the 
 
 from services.core.collateral import PRICE_ONE, worth_high
 from services.core.contracts import value
-from services.core.fixed import Amount, AssetId, MarketId
+from services.core.fixed import Amount, AssetId, MarketId, Price
 from services.core.markets import Asset, Market
 from services.core.messages import (
     Book,
@@ -23,6 +23,8 @@ from services.core.messages import (
 from services.risk import triggers
 from services.risk.events import balance_changed
 from services.risk.health import owed
+from services.risk.margin_call import MARK
+from services.risk.series import wires_of
 from services.risk.state import Exposure, State, Steps, Subaccount, drop_empty, post
 
 SLICE = 100
@@ -191,12 +193,30 @@ def close_position(
         (Book.CLEARING, 0, market.id, asset, -worth),
         (Book.IDLE, owner, 0, asset, cash + worth),
     ]
+    entry = post(state, "delisting", market.id, legs, touches=False)
+    leave(state, subaccount, market, exposure, price)
     return [
-        post(state, "delisting", market.id, legs),
+        entry,
         PositionSettled(owner, market.id, price, cash + worth, 0),
         PositionChanged(owner, market.id, 0, 0, 0),
         balance_changed(subaccount, asset, "settlement"),
     ]
+
+
+def leave(state: State, subaccount: Subaccount, market: Market, exposure: Exposure, price: Price) -> None:
+    """Take a market that has ended out of a subaccount's box, which holds without it.
+
+    Within the box nothing was due at the last price, what the position was worth there is still there, and it needs no margin any more.
+    Whose box the last price has left, or who owes or has orders still, is looked at again.
+    """
+    series, box = (MARK, market.id), subaccount.box
+    sides = box.ranges.get(series) if box is not None else None
+    is_clear = subaccount.idle.get(market.settlement_asset, 0) >= 0 and not exposure.orders
+    if box is None or sides is None or not sides[0] < price < sides[1] or not is_clear:
+        state.touched.setdefault(subaccount.id, 0)
+        return
+    wires_of(state, *series).disarm((subaccount.id, 0), below=sides[0], above=sides[1])
+    del box.ranges[series]
 
 
 def bring_all_up(state: State, market: Market) -> list[Message]:
