@@ -5,11 +5,13 @@
         await vigil.deposit("USDC", "1000")
         placed = await vigil.buy("BTC_USDC_PERP", size="0.01", price="8000")
         await vigil.cancel("BTC_USDC_PERP", order_id=placed.order_id)
+        await vigil.place_trigger("BTC_USDC_PERP", SELL, STOP, size="0.01", trigger_price="7900")
+        print((await vigil.margin()).free_collateral)
 
 Over `begin_stream(lease_ms)` many frames are under way at once, and orders are cancelled when the client is gone. `follow_book`,
 `follow_trades` and `follow_account` go on after every loss. What failed is either a DefiniteReject (nothing happened and nothing will)
-or OutcomeUnknown (ask again with its ticket). The `vigil` command is in `cli`, the operators' client in `admin`, feeds straight from
-Kafka in `kafka_feed`.
+or OutcomeUnknown (ask again with its ticket). Commands are built in `commands` and, for what waits and protects, `waiting`. The `vigil`
+command is in `cli`, the operators' client in `admin`, feeds straight from Kafka in `kafka_feed`.
 """
 
 from services.client.connection import Tls

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from difflib import get_close_matches
 
 from services.client.views import (
     AccountView,
@@ -34,6 +35,7 @@ KINDS: dict[int, str] = {
 }
 SIDES = {common_pb2.SIDE_BID: "buy", common_pb2.SIDE_ASK: "sell"}
 FRACTION_DECIMALS = 12
+SYMBOLS_SHOWN = 8
 
 
 class Listed:
@@ -54,6 +56,13 @@ class Listed:
         """Symbol of the asset in which equity and margins are counted, "" when none is listed."""
         units = (one for one in self.assets.values() if one.collateral.initial_weight and not one.collateral.index)
         return next((one.symbol for one in units), "")
+
+    def no_market(self, symbol: str) -> str:
+        """What to say of a symbol that is not listed: those that are, or the nearest where they are many."""
+        if len(self.by_symbol) <= SYMBOLS_SHOWN:
+            return f"no market {symbol!r}; there are {', '.join(self.by_symbol) or 'none'}"
+        nearest = get_close_matches(symbol, self.by_symbol, n=SYMBOLS_SHOWN, cutoff=0)
+        return f"no market {symbol!r}; of {len(self.by_symbol)} the nearest are {', '.join(nearest)}"
 
     def amount(self, asset: AssetId, units: int) -> Decimal:
         """Amount of an asset."""

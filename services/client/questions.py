@@ -154,8 +154,7 @@ class Questions:
         if symbol not in listed.by_symbol:
             listed = self.known = await self.refresh_listed()
         if symbol not in listed.by_symbol:
-            text = f"no market {symbol!r}; there are {', '.join(listed.by_symbol)}"
-            raise DefiniteReject(Reason.UNKNOWN_MARKET.name, text)
+            raise DefiniteReject(Reason.UNKNOWN_MARKET.name, listed.no_market(symbol))
         return listed
 
     async def refresh_listed(self) -> Listed:

@@ -65,7 +65,7 @@ class Desk:
         """A market as it is listed now; ClientError when it is not."""
         listed = await self.client.listed()
         if symbol not in listed.by_symbol:
-            raise ClientError(f"no market {symbol!r}; there are {', '.join(listed.by_symbol)}")
+            raise ClientError(listed.no_market(symbol))
         return listed.by_symbol[symbol]
 
     async def time_in(self, after: str) -> int:

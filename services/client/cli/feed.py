@@ -56,7 +56,7 @@ def feed(
 def market_of(listed: Listed, symbol: str) -> int:
     """Number of a market, 0 for none; ClientError for one that is not listed."""
     if symbol and symbol not in listed.by_symbol:
-        raise ClientError(f"no market {symbol!r}; there are {', '.join(sorted(listed.by_symbol)) or 'none'}")
+        raise ClientError(listed.no_market(symbol))
     return listed.by_symbol[symbol].id if symbol else 0
 
 

@@ -41,3 +41,12 @@ def test_the_unit_of_account_is_what_has_no_index() -> None:
 def test_a_future_has_an_end_and_an_inverse_contract_a_face() -> None:
     kinds = {symbol: (LISTED.market(symbol).kind, str(LISTED.market(symbol).face)) for symbol in ("L", "I")}
     assert kinds == {"L": ("perpetual", "0"), "I": ("inverse perpetual", "100")}
+
+
+def test_of_many_markets_the_nearest_to_a_symbol_are_named() -> None:
+    markets = [common_pb2.Market(id=number, symbol=f"COIN{number}_USDC") for number in range(1, 100)]
+    said = Listed(market_data_pb2.Listings(markets=markets)).no_market("COIN77_USDT")
+    assert said.startswith("no market 'COIN77_USDT'; of 99 the nearest are COIN77_USDC, ")
+    assert said.count(",") == 7
+    assert LISTED.no_market("X") == "no market 'X'; there are L, I"
+    assert Listed(market_data_pb2.Listings()).no_market("X") == "no market 'X'; there are none"
