@@ -65,7 +65,8 @@ def check_entry(
     if risky and not is_fresh(state, market, trading):
         return Refusal(Reason.NO_MARK)
     limits = trading.limits
-    if side * price > side * limits.band_edge(side):
+    is_past = side * price > side * limits.edge(side)
+    if is_past and side * price > side * limits.band_edge(side):
         return beyond(market, limits, side, Reason.OUTSIDE_BAND)
     if time_in_force in (POST_ONLY, SLIDE) and trading.state != AUCTION and trading.book.meets(side, price):
         best = trading.book.against(side).best()
@@ -75,11 +76,11 @@ def check_entry(
         return Refusal(Reason.REDUCE_ONLY_NOT_REDUCED)
     if trading.state == AUCTION and crosses_own(trading.book, order):
         return Refusal(Reason.SELF_TRADE)
-    if side * price > side * limits.premium_edge(side):
+    if is_past and side * price > side * limits.premium_edge(side):
         return beyond(market, limits, side, Reason.PREMIUM_TOO_LARGE)
     if 0 < order.expires_ms <= state.now_ms:
         return Refusal(Reason.EXPIRED)
-    if side * price > side * limits.outer_edge(side):
+    if is_past and side * price > side * limits.outer_edge(side):
         return beyond(market, limits, side, Reason.PRICE_LIMIT)
     return None
 

@@ -35,9 +35,11 @@ def bound(market: Market, trading: Trading) -> None:
 
 def finish(turn: Turn) -> list[Message]:
     """End a turn; when a trade or the best price would pass the price limit in force, the market goes into an auction."""
+    if not turn.market.limit_steps:
+        return turn.end()
     turn.tidy()
     trading = turn.trading
-    if turn.market.limit_steps and trading.state in TRADES and (turn.is_limited or has_passed(trading)):
+    if trading.state in TRADES and (turn.is_limited or has_passed(trading)):
         opens_as, trading.state = trading.state, AUCTION
         pause(turn.state, turn.market, trading, opens_as)
         turn.events.append(MarketStateChanged(turn.market.id, AUCTION))

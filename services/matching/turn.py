@@ -227,7 +227,8 @@ class Turn:
 
     def end(self) -> list[Message]:
         """Tidy up, say which levels changed, and return all that was said."""
-        self.tidy()
+        if self.moved or self.tripped:
+            self.tidy()
         if self.touched:
             self.say_book()
         return self.events

@@ -5,7 +5,7 @@ import pytest
 from services.core import messages as m
 from services.core.messages import MarketState, OrderKind
 from services.core.reasons import Reason
-from tests.builders import BTC, COIN, Driven, but, only, the
+from tests.builders import BTC, COIN, PERCENT, Driven, but, only, the
 from tests.unit.matching.book_terms import (
     FIRST,
     FOK,
@@ -17,6 +17,7 @@ from tests.unit.matching.book_terms import (
     SLIDE,
     THREE,
     TWO,
+    change,
     order,
     queue,
     replace,
@@ -236,7 +237,11 @@ def test_depth_is_what_stands_within_half_the_band(matching: Driven) -> None:
 
 
 def test_a_snapshot_holds_all_of_a_market(matching: Driven) -> None:
-    """Orders, timers, quotes, an auction under way: what comes after is the same from the snapshot."""
+    """Orders, icebergs, timers, quotes, protections, owners, an auction under way: what comes after is the same from the snapshot."""
+    change(matching, owner_position_max=COIN, limit_steps=(PERCENT, 5 * PERCENT), limit_pause_ms=1)
+    matching.tell(m.OwnerSet(3, 9))
+    matching.tell(m.ProtectionSet(TWO, 1, 1_000, COIN, 0, 500))
+    matching.tell(order(THREE, -1, 4 * COIN, display=COIN))
     matching.tell(order(ONE, 1, expires_ms=matching.now_ms + 5_000))
     matching.tell(m.QuotesAdmitted(TWO, 1, 1, [(1, -1, MARK + 10, COIN, True, True)]))
     put(matching, AUCTION, 1_000)
