@@ -6,6 +6,7 @@ from services.core.collateral import WORTH_DECIMALS
 from services.core.decimals import format_decimal
 from services.core.fixed import FRACTION_ONE, Amount, div_ceil, div_floor
 from services.risk.health import Health, is_due, is_liquidatable
+from services.risk.margin import WITHDRAWAL_FRACTION
 from services.risk.state import State, Subaccount
 from vigil.v1 import trading_pb2 as pb
 
@@ -37,13 +38,19 @@ def binding(
     if debts:
         text += f"; {debts} is owed from a liquidation and nothing may be withdrawn until a deposit has paid it"
     elif kept:
-        text += f"; of what is idle {', '.join(kept)} may be withdrawn"
+        text += f"; of what is idle {' and '.join(kept)} may be withdrawn"
+        text += ", a fifth of what positions are worth stays" if rests_on_notional(now) else ""
     return (pb.MARGIN_BINDING_WITHDRAWAL if debts or kept else pb.MARGIN_BINDING_NOTHING), text
 
 
 def withdrawable(state: State, line: pb.MarginAsset) -> str:
     """How much of an asset may leave."""
     return f"{format_decimal(line.withdrawable, state.assets[line.asset].decimals)} {line.symbol}"
+
+
+def rests_on_notional(now: Health) -> bool:
+    """Whether what must stay at a withdrawal is the share of positions' worth rather than initial margin (M-11)."""
+    return now.notional * WITHDRAWAL_FRACTION > now.initial * FRACTION_ONE
 
 
 def unsettled(state: State, subaccount: Subaccount) -> str:
