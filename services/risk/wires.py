@@ -34,7 +34,6 @@ def bucket_of(threshold: Price) -> int:
     return (shift << MANTISSA_BITS) + (threshold >> shift)
 
 
-
 @dataclass(slots=True)
 class Bucket:
     """Wires whose thresholds lie close together; `nearest` is at least as near to the price as the one to be reached first."""
