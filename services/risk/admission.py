@@ -9,7 +9,7 @@ from services.core.markets import Market
 from services.core.messages import Side
 from services.core.reasons import Reason, Refusal
 from services.risk import margin
-from services.risk.fills import Flow, flow_of, flows, moved_at_most, moved_since_held, received
+from services.risk.fills import Flow, flow_of, flows, hold_moved, received
 from services.risk.health import Health, Parts, initial_of, part_of, parts_of, price_seen, total
 from services.risk.state import Exposure, State, Subaccount, hold_asset
 
@@ -114,15 +114,16 @@ def missing_initial(state: State, subaccount: Subaccount, parts: Parts, coming: 
     Resting orders may fill the next moment, so what they would lose at the marks of now beyond what they hold counts too. Single
     orders are looked at only where the most that this can be, and the least that spot orders bring, leave doubt.
     """
-    now = total(state, parts)
-    missing = now.initial - now.equity_initial
-    if missing <= 0:
-        most = missing + moved_at_most(state, subaccount)
-        if most <= 0:
-            return most
-    missing += moved_since_held(state, subaccount)
-    if missing <= 0:
-        return missing
+    missing = 0
+    for at_most in (True, False):
+        held = {asset: part.holds for asset, part in parts.items()}
+        hold_moved(state, subaccount, parts, at_most=at_most)
+        now = total(state, parts)
+        missing = now.initial - now.equity_initial
+        if missing <= 0:
+            return missing
+        for asset, part in parts.items():
+            part.holds = held.get(asset, 0)
     every = [*flows(state, subaccount), *coming]
     nets = {asset: part.net for asset, part in parts.items()}
     return missing - received(state, every, nets, price_seen(state), is_initial=True)

@@ -8,24 +8,24 @@ from services.core.contracts import base_amount, fee, notional, value
 from services.core.fixed import Amount, AssetId, Price, Size, div_floor
 from services.core.markets import Asset, Market
 from services.core.messages import Side
-from services.risk.health import price_of
+from services.risk.health import Parts, part_of, price_of
 from services.risk.state import Exposure, State, Subaccount, hold_at
 
 
-def moved_at_most(state: State, subaccount: Subaccount) -> Amount:
-    """Worth that resting orders may lose at the marks of now beyond what they hold, without a look at single orders; rounds up.
+def hold_moved(state: State, subaccount: Subaccount, parts: Parts, *, at_most: bool) -> None:
+    """Add to the holds of each asset what resting orders lose at the marks of now beyond what they hold; rounds up.
 
-    An order loses to the mark of now at most what it holds and what the mark has moved against it since it was held.
+    `at_most` looks at no single order, but where one only reduces: an order loses to the mark of now at most what it holds and what the
+    mark has moved against it since it was held.
     """
-    moved = 0
     for exposure in subaccount.exposures.values():
         if exposure.orders:
             market = state.markets[exposure.market]
             if not market.is_spot:
-                moves = lost_in if exposure.reducing else moved_in
-                amount = moves(market, exposure, state.marks[market.id].price)
-                moved += required(state, market.settlement_asset, amount)
-    return moved
+                moves = moved_in if at_most and not exposure.reducing else lost_in
+                lost = moves(market, exposure, state.marks[market.id].price)
+                if lost:
+                    part_of(parts, market.settlement_asset).holds += lost
 
 
 def moved_in(market: Market, exposure: Exposure, mark_price: Price) -> Amount:

@@ -25,7 +25,7 @@ from services.core.spine import machine_number
 from services.risk import margin
 from services.risk.access import take_up
 from services.risk.events import balance_changed
-from services.risk.fills import moved_since_held
+from services.risk.fills import hold_moved
 from services.risk.health import part_of, parts_of, total
 from services.risk.orders import refuse
 from services.risk.state import Account, Key, State, Subaccount, post
@@ -164,13 +164,13 @@ def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Am
     parts = parts_of(state, subaccount)
     for part in parts.values():
         part.profit = min(0, part.profit)
+    hold_moved(state, subaccount, parts, at_most=False)
     own = parts.get(asset)
     most = max(0, own.idle + own.profit - own.holds) if own is not None else 0
     now = total(state, parts)
     if not now.initial and not any(part.net - part.holds < 0 for part in parts.values()):
         return most
     notional = div_ceil(now.notional * margin.WITHDRAWAL_FRACTION, FRACTION_ONE)
-    moved = moved_since_held(state, subaccount)
 
     def leaves_enough(amount: Amount) -> bool:
         """Whether what is left would do."""
@@ -178,7 +178,7 @@ def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Am
         part.idle -= amount
         left = total(state, parts)
         part.idle += amount
-        return left.equity_initial >= max(left.initial, notional) + moved
+        return left.equity_initial >= max(left.initial, notional)
 
     return margin.largest(most, leaves_enough)
 

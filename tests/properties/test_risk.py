@@ -11,8 +11,8 @@ from services.core import messages as m
 from services.core.fixed import INDEX_DECIMALS
 from services.core.markets import Market
 from services.core.messages import OrderKind
-from services.risk.fills import moved_at_most, moved_since_held
-from services.risk.health import Health, health, is_liquidatable
+from services.risk.fills import hold_moved
+from services.risk.health import Health, health, is_liquidatable, parts_of
 from services.risk.margin import order_hold
 from services.risk.state import OpenOrder, Subaccount
 from tests.builders import BTC, SPOT, USDC_UNIT, Exchange, only
@@ -125,7 +125,10 @@ def test_the_quick_look_at_open_orders_never_misses_what_the_exact_one_finds(his
     def look(_inbox: tuple[str, int]) -> None:
         state = exchange.state("risk")
         for subaccount in state.subaccounts.values():
-            assert moved_at_most(state, subaccount) >= moved_since_held(state, subaccount)
+            quick, exact = parts_of(state, subaccount), parts_of(state, subaccount)
+            hold_moved(state, subaccount, quick, at_most=True)
+            hold_moved(state, subaccount, exact, at_most=False)
+            assert all(quick[asset].holds >= part.holds for asset, part in exact.items())
 
     play(exchange, history, seed, look)
 

@@ -3,24 +3,22 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core import messages as m
-from services.core.collateral import collateral_value, worth_high
-from services.core.contracts import base_amount, cash_flow, fee, initial_margin, maintenance_margin, notional, value
 from services.core.markets import Market
 from services.core.messages import Book, OrderKind
 from services.core.reasons import Reason
 from services.core.spine import Engine
 from services.risk import steps
-from services.risk.health import debt_initial, debt_maintenance, fraction_min, health, price_of
+from services.risk.health import health
 from services.risk.money import available_amount
-from services.risk.state import OpenOrder, State, Subaccount
+from services.risk.state import State
 from tests.builders import BTC, FUTURE, INVERSE, MACHINES, USDC_UNIT, only, reason_of
+from tests.properties.accounts import least_left
 from tests.properties.histories import seeds
 from tests.properties.portfolios import (
     MARKETS,
@@ -36,8 +34,6 @@ from tests.properties.portfolios import (
 )
 
 Look = Callable[[list[m.Message]], None]
-ORDERS_MAX = 7
-"""Books of one account up to which every subset of fills is tried."""
 
 
 def rich(chance: random.Random, markets: tuple[Market, ...] = MARKETS) -> Shard:
@@ -154,86 +150,6 @@ def ends(market: Market, fills: list[tuple[int, int, int]], chance: random.Rando
 
 
 # M-4 over all assets
-
-
-class Account:
-    """An account as arithmetic alone knows it: nets and sizes, to which fills are applied."""
-
-    def __init__(self, state: State, subaccount: Subaccount) -> None:
-        self.state = state
-        self.idle = Counter(subaccount.idle)
-        self.sizes = {exposure.market: exposure.size for exposure in subaccount.exposures.values() if exposure.size}
-        for exposure in subaccount.exposures.values():
-            market = state.markets[exposure.market]
-            if not market.is_spot:
-                self.idle[market.settlement_asset] += exposure.cash
-                seen = state.steps.get(market.id)
-                paid = (seen.paid_per_lot - exposure.paid_per_lot_seen) * exposure.size // market.lot if seen else 0
-                self.idle[market.settlement_asset] -= paid
-        self.fraction_min = fraction_min(subaccount)
-
-    def fill(self, market: Market, order: OpenOrder) -> None:
-        """Let an order fill at the worst price that it may have."""
-        size, price = order.largest(), order.price
-        worst = [order.price, *(terms.price for terms in order.pending)]
-        price = max(worst) if order.side > 0 else min(worst)
-        if order.reduce_only:
-            size = min(size, max(0, -order.side * self.sizes.get(market.id, 0)))
-        if not size:
-            return
-        signed = order.side * size
-        self.idle[market.settlement_asset] += cash_flow(market, signed, price)
-        self.idle[market.settlement_asset] -= fee(notional(market, size, price), market.taker_fee)
-        if market.is_spot:
-            self.idle[market.base_asset] += base_amount(market, signed)
-        else:
-            self.sizes[market.id] = self.sizes.get(market.id, 0) + signed
-
-    def left(self, *, is_initial: bool) -> int:
-        """What is left over initial or maintenance margin, at the marks of now."""
-        state, own = self.state, Counter(self.idle)
-        needs: Counter[int] = Counter()
-        for market_id, size in self.sizes.items():
-            market, mark = state.markets[market_id], state.marks[market_id]
-            own[market.settlement_asset] += value(market, size, mark.price)
-            needs[market.settlement_asset] += (
-                initial_margin(market, size, mark.price, mark.open_interest, self.fraction_min)
-                if is_initial
-                else maintenance_margin(market, size, mark.price)
-            )
-        left = 0
-        for asset_id, net in own.items():
-            asset = state.assets[asset_id]
-            price, terms = price_of(state, asset), asset.collateral
-            left += collateral_value(
-                asset, net, price, terms.initial_weight if is_initial else terms.maintenance_weight
-            )
-            left -= worth_high(asset, needs[asset_id], price)
-            if net < 0:
-                left -= (debt_initial if is_initial else debt_maintenance)(asset, -net, price)
-        return left
-
-
-def least_left(state: State, subaccount: Subaccount, *, is_initial: bool) -> tuple[int, int]:
-    """Least that is left whichever orders fill, reduce-only ones first or last; and how many orders there are, -1 if too many."""
-    orders = [
-        (state.markets[exposure.market], order)
-        for exposure in subaccount.exposures.values()
-        for order in exposure.orders.values()
-        if order.kind != OrderKind.LIQUIDATION
-    ]
-    if len(orders) > ORDERS_MAX:
-        return 0, -1
-    orders.sort(key=lambda pair: not pair[1].reduce_only)
-    found = []
-    for count in range(len(orders) + 1):
-        for chosen in combinations(orders, count):
-            for sequence in (chosen, chosen[::-1]):
-                account = Account(state, subaccount)
-                for market, order in sequence:
-                    account.fill(market, order)
-                found.append(account.left(is_initial=is_initial))
-    return min(found), len(orders)
 
 
 @settings(max_examples=40)
