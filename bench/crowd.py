@@ -92,11 +92,10 @@ class Crowd:
         return state
 
     def work(self, state: State) -> list[m.Message]:
-        """Do a slice of the machine's work, and count whom it judges."""
-        waiting = len(state.queue)
-        events = machine.work(state)
-        self.judged += waiting - len(state.queue)
-        return events
+        """Do a slice of the machine's work, and count whom it judges but for those whose liquidation goes on."""
+        taken = state.queue[-judging.SLICE :]
+        self.judged += sum(state.subaccounts[one].liquidation is None for one in taken)
+        return machine.work(state)
 
     def marks(self, mark: Price, coin_mark: Price = 0) -> m.MarksUpdated:
         """Marks of an instant; what bitcoin is worth as collateral goes with the mark, or stays."""
