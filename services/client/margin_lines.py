@@ -138,9 +138,10 @@ def orders_lines(page: Page, orders: MarginOrders) -> None:
         f"{orders.symbol}  open buys {number(orders.buys)}, sales {number(orders.sells)}", None, orders.initial_margin
     )
     side = "long" if orders.worst_size > 0 else "short"
-    worst = f"{side} {number(abs(orders.worst_size))}" if orders.worst_size else "flat"
-    held = f"; {number(orders.hold)} {orders.hold_asset} held" if orders.hold else ""
-    page.detail(f"at worst {worst}{held}")
+    worst = [f"at worst {side} {number(abs(orders.worst_size))}"] if orders.worst_size else []
+    held = [f"{number(orders.hold)} {orders.hold_asset} held"] if orders.hold else []
+    if worst or held:
+        page.detail("; ".join([*worst, *held]))
 
 
 def conclusions(view: MarginView) -> list[str]:
