@@ -9,12 +9,12 @@ ARGS ?=
 KAFKA_LIBS := build/kafka/libs/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup stubs run run-kafka test lint format simulate soak vectors bench-log bench-orders compiled tools kafka kafka-stop \
-	kafka-status lock wheel clean
+.PHONY: help setup stubs run run-kafka test lint format simulate soak vectors bench-log bench-orders bench-margin bench-listings compiled \
+	tools kafka kafka-stop kafka-status lock wheel clean
 
 help: ## this list
 	@echo "Vigil, an exchange in which margin never sleeps. Targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed stubs ## virtual environment, locked dependencies, protobuf stubs (the others do it themselves)
 
@@ -69,6 +69,12 @@ bench-log: setup tools ## throughput and latency of the logs and the host; figur
 
 bench-orders: setup tools ## orders per second and latency end to end; figures in build/bench/orders.json; ARGS=--quick
 	@$(PY) -m bench.orders $(ARGS)
+
+bench-margin: setup ## what margin costs with up to a million positions, and the end of a market; build/bench/margin.json; ARGS=--quick
+	@$(PY) -m bench.margin $(ARGS)
+
+bench-listings: setup ## a thousand markets of one file against ten; figures in build/bench/listings.json; ARGS=--quick
+	@$(PY) -m bench.listings $(ARGS)
 
 compiled: setup ## machines, formulas and the book compiled with mypyc, as a copy of the services in build/compiled
 	@$(PY) deploy/compiled.py $(ARGS)
