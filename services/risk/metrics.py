@@ -9,6 +9,7 @@ from services.core.fixed import Amount, AssetId, MarketId, Size
 from services.core.metrics import PAUSE_EVERY, Family, Metrics, Reading
 from services.risk.health import Part, health
 from services.risk.state import State, Subaccount
+from services.risk.wires import SeriesKind
 
 BANDS = (50, 70, 80, 90, 100)
 """Percent of equity that maintenance margin takes; at 100 a subaccount is liquidated."""
@@ -33,10 +34,18 @@ NEAR = Family(
 )
 NEAR_EXPOSURE = Family("vigil_exposure_near_liquidation", "Notional of those subaccounts", ("asset", "percent"))
 LIQUIDATIONS = Family("vigil_liquidations_running", "Subaccounts under liquidation")
+EQUITY = Family("vigil_equity", "Equity of subaccounts that have some, at maintenance weights", ("asset",))
+DEBTS = Family("vigil_negative_equity", "What subaccounts have below zero, at maintenance weights", ("asset",))
+TOUCHED = Family("vigil_subaccounts_touched", "Subaccounts that the next mark judges")
+WIRES = Family("vigil_wires", "Wires that wait for a price, of subaccounts and triggers", ("series",))
+TRIGGERS = Family("vigil_triggers", "Stops, take-profits, trailing stops and TWAPs that wait", ("market",))
+STEPS_WAITING = Family(
+    "vigil_settlement_waiting", "Positions that a step of their market still has to reach", ("market",)
+)
 QUEUE = Family("vigil_liquidation_queue", "Subaccounts that wait to be judged after a mark")
 FAMILIES = (
     *(SUBACCOUNTS, POSITIONS, SIZE, EXPOSURE, ORDERS, IDLE, UNSETTLED, HOLDS, PROFIT, INITIAL, MAINTENANCE),
-    *(NEAR, NEAR_EXPOSURE, LIQUIDATIONS, QUEUE),
+    *(NEAR, NEAR_EXPOSURE, LIQUIDATIONS, QUEUE, EQUITY, DEBTS, TOUCHED, WIRES, TRIGGERS, STEPS_WAITING),
 )
 SIDES = ("long", "short")
 
@@ -65,8 +74,11 @@ class Totals:
     sides: dict[tuple[MarketId, str], SideTotal]
     orders: dict[MarketId, int]
     assets: dict[AssetId, AssetTotal]
+    triggers: dict[MarketId, int]
     near: dict[int, tuple[int, Amount]] = field(default_factory=lambda: dict.fromkeys(BANDS, (0, 0)))
     liquidations: int = 0
+    equity: Amount = 0
+    negative: Amount = 0
 
 
 def measure(state: State) -> Iterator[Reading | None]:
@@ -75,6 +87,7 @@ def measure(state: State) -> Iterator[Reading | None]:
         {(market, side): SideTotal() for market in state.markets for side in SIDES},
         dict.fromkeys(state.markets, 0),
         {asset: AssetTotal() for asset in state.assets},
+        dict.fromkeys(state.markets, 0),
     )
     everybody = list(state.subaccounts.values())
     for number, subaccount in enumerate(everybody, 1):
@@ -84,17 +97,25 @@ def measure(state: State) -> Iterator[Reading | None]:
     yield Reading(SUBACCOUNTS, (), len(everybody))
     yield Reading(LIQUIDATIONS, (), totals.liquidations)
     yield Reading(QUEUE, (), len(state.queue))
+    yield Reading(TOUCHED, (), len(state.touched))
+    yield Reading(EQUITY, (UNIT,), totals.equity, WORTH_DECIMALS)
+    yield Reading(DEBTS, (UNIT,), totals.negative, WORTH_DECIMALS)
+    yield from wire_readings(state)
     yield from market_readings(state, totals)
     for percent, (subaccounts, exposed) in totals.near.items():
         yield Reading(NEAR, (UNIT, str(percent)), subaccounts)
         yield Reading(NEAR_EXPOSURE, (UNIT, str(percent)), exposed, WORTH_DECIMALS)
     for asset, total in totals.assets.items():
+        if asset not in state.assets:  # Money of an asset that is not listed here yet.
+            continue
         yield from asset_readings(state.assets[asset].symbol, state.assets[asset].decimals, total)
 
 
 def count(state: State, subaccount: Subaccount, totals: Totals) -> None:
     """Add one subaccount."""
     totals.liquidations += subaccount.liquidation is not None
+    for trigger in subaccount.triggers.values():
+        totals.triggers[trigger.market] = totals.triggers.get(trigger.market, 0) + 1
     for market_id, exposure in subaccount.exposures.items():
         totals.orders[market_id] = totals.orders.get(market_id, 0) + len(exposure.orders)
         if exposure.size:
@@ -108,6 +129,8 @@ def count(state: State, subaccount: Subaccount, totals: Totals) -> None:
         add_part(totals.assets.setdefault(asset, AssetTotal()).part, own)
     for asset, unsettled in subaccount.unsettled.items():
         totals.assets.setdefault(asset, AssetTotal()).debt -= unsettled
+    totals.equity += max(0, now.equity)
+    totals.negative += max(0, -now.equity)
     if now.maintenance:
         for percent in BANDS:
             if 100 * now.maintenance >= percent * now.equity:
@@ -134,6 +157,20 @@ def market_readings(state: State, totals: Totals) -> Iterator[Reading]:
         yield Reading(EXPOSURE, (market.symbol, side, asset), total.notional, market.settlement_decimals)
     for market_id, orders in totals.orders.items():
         yield Reading(ORDERS, (state.markets[market_id].symbol,), orders)
+    for market_id, waiting in totals.triggers.items():
+        yield Reading(TRIGGERS, (state.markets[market_id].symbol,), waiting)
+    for market_id, market in state.markets.items():
+        yield Reading(STEPS_WAITING, (market.symbol,), len(state.sweeps.get(market_id, ())))
+
+
+def wire_readings(state: State) -> Iterator[Reading]:
+    """How many wires wait for each kind of price."""
+    waiting = dict.fromkeys(SeriesKind, 0)
+    for (kind, _), wires in state.wires.items():
+        for buckets in (wires.below, wires.above):
+            waiting[SeriesKind(kind)] += sum(len(bucket.wires) for bucket in buckets.values())
+    for series, wired in waiting.items():
+        yield Reading(WIRES, (series.name.lower(),), wired)
 
 
 def asset_readings(symbol: str, decimals: int, total: AssetTotal) -> Iterator[Reading]:

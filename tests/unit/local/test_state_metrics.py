@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from services.core import messages as m
 from services.core.metrics import PAUSE_EVERY, Reading
 from services.local.composition import METRICS
 from services.risk.state import Subaccount
@@ -52,6 +53,37 @@ def test_risk_shows_margin_exposure_and_who_is_near_liquidation(exchange: Exchan
     assert found["vigil_holds", "USDC"] > 0
     assert found["vigil_unsettled_debt", "USDC"] == 0
     assert found["vigil_subaccounts_near_liquidation", "USD", "50"] == 0
+    assert found["vigil_equity", "USD"] == 800 + (100_000 - 8_000 * 2 / 5_000 + 200) + 1_000
+    assert found["vigil_negative_equity", "USD"] == 0
+
+
+def test_risk_shows_who_is_below_zero(exchange: Exchange) -> None:
+    risk = exchange.state("risk")
+    risk.marks[1].price = 6_000 * DOLLAR
+    found = shown("risk", risk)
+    assert found["vigil_negative_equity", "USD"] == 4_000 - 1_000
+    assert found["vigil_equity", "USD"] == (100_000 - 8_000 * 2 / 5_000 + 4_000) + 1_000
+
+
+def test_risk_shows_what_waits(exchange: Exchange) -> None:
+    header, tif, by = exchange.commands.header(ALICE), m.TimeInForce.IOC, m.TriggerBy.LAST
+    stop = m.PlaceTrigger(header, ALICE.subaccount, 1, m.TriggerKind.STOP, -1, tif, by, 7_000 * DOLLAR, 0, COIN)
+    exchange.risk(ALICE, stop)
+    before = shown("risk", exchange.state("risk"))
+    assert before["vigil_triggers", MARKET] == 1
+    assert before["vigil_wires", "last"] == 1
+    assert before["vigil_subaccounts_touched",] == 3
+    exchange.observe(8_000)
+    after = shown("risk", exchange.state("risk"))
+    assert after["vigil_subaccounts_touched",] == 0
+    assert after["vigil_wires", "mark"] == 3 * 2  # A box has two sides.
+    assert after["vigil_settlement_waiting", MARKET] == 0
+
+
+def test_money_of_an_asset_that_is_not_listed_yet_is_not_shown(exchange: Exchange) -> None:
+    risk = exchange.state("risk")
+    risk.subaccounts[ALICE.subaccount].idle[9] = 5
+    assert ("vigil_idle", "USDC") in shown("risk", risk)
 
 
 @pytest.mark.parametrize(
