@@ -230,9 +230,9 @@ class PlaceOrder(Message, tag=12, frozen=True):
 class PlaceTrigger(Message, tag=120, frozen=True):
     """Let an order wait in risk until a price reaches `trigger_price`; then it is placed as a PlaceOrder of that moment would be.
 
-    A buy stop and a sell take-profit wait for a price at or above it, the others at or below. TRAILING follows the best price seen since at a
-    distance of `trail` (parts of 1e12 of it); its `trigger_price` > 0 is where it starts from. Size 0 closes the whole position of that
-    moment (reduce-only). Price 0 with IOC is a market order.
+    A buy stop and a sell take-profit wait for a price at or above it, the others at or below. TRAILING follows the best price seen since
+    at a distance of `trail` (parts of 1e12 of it); its `trigger_price` > 0 is the price at which it begins to follow. Size 0 closes the
+    whole position of that moment (reduce-only). Price 0 with IOC is a market order.
     """
 
     header: CommandHeader
@@ -253,7 +253,7 @@ class PlaceTrigger(Message, tag=120, frozen=True):
 
 
 class PlaceTwap(Message, tag=121, frozen=True):
-    """Trade a size in equal slices, one each `interval_ms` for `duration_ms`: each a market order no further than `tolerance` from the mark.
+    """Trade a size in equal slices, one each `interval_ms` for `duration_ms`: market orders no further than `tolerance` from the mark.
 
     What a slice could not trade is added to the following ones, of which none is larger than three times its share.
     """
@@ -537,7 +537,10 @@ class CommandResolved(Message, tag=19, frozen=True):
 
 
 class PriceObserved(Message, tag=30, frozen=True):
-    """A source saw a price of an index, 1e-10 quote; natural key (source, observed_ms). `volume`, 1e-8 base, traded there since its last."""
+    """A source saw a price of an index, 1e-10 quote; natural key (source, observed_ms).
+
+    `volume`, 1e-8 base, is what traded there since its last.
+    """
 
     source: str
     index: str
@@ -993,7 +996,10 @@ class KeyRevoked(Message, tag=103, frozen=True):
 
 
 class MarginCalled(Message, tag=104, frozen=True):
-    """A subaccount is close to maintenance margin; its orders that add risk are cancelled (M-5, M-12 step 1). Amounts as in LiquidationStarted."""
+    """A subaccount is close to maintenance margin; its orders that add risk are cancelled (M-5, M-12 step 1).
+
+    Amounts as in LiquidationStarted; `asset` is 0.
+    """
 
     subaccount: SubaccountId
     asset: AssetId

@@ -123,7 +123,7 @@ TEXT = {
     Reason.UNKNOWN_ASSET: "no such asset; see the list of assets",
     Reason.UNKNOWN_MARKET: "no such market; see the list of markets",
     Reason.ALREADY_LISTED: "listed already with other values; the same listing again changes nothing",
-    Reason.INVALID_LISTING: "the listing breaks rule {limit} of services/core/markets.py, an asset's of services/settlement/listing.py",
+    Reason.INVALID_LISTING: "the listing breaks rule {limit} of services/core/listing.py, an asset's of services/settlement/listing.py",
     Reason.MARKET_HALTED: "the market is halted; it opens with its first mark",
     Reason.INVALID_SUBACCOUNT: "subaccounts are 0 to {limit}",
     Reason.MARKET_STATE: "the market does not take this in its state {limit}; see MarketState in protos/",

@@ -1,7 +1,7 @@
 """Commands of admins: change, halt and delist markets; each answered once, those with a time take effect at exactly that time."""
 
 from services.core.commands import check_admin
-from services.core.markets import check_market
+from services.core.listing import check_market
 from services.core.messages import (
     ChangeMarket,
     CommandHeader,

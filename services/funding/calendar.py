@@ -6,7 +6,8 @@
 from collections.abc import Iterator
 
 from services.core.fixed import LIMIT, MarketId, Milliseconds, div_floor
-from services.core.markets import FUTURES, MARKETS_MAX, Calendar
+from services.core.listing import MARKETS_MAX
+from services.core.markets import FUTURES, Calendar
 from services.core.reasons import Reason, Refusal
 
 DAY_MS = 86_400_000

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from services.core.contracts import initial_fraction, maintenance_of
 from services.core.fixed import Amount, Fraction, Milliseconds, Price, div_ceil, div_floor
-from services.core.markets import TIERS_MAX, Market, largest_notional
+from services.core.listing import TIERS_MAX, largest_notional
+from services.core.markets import Market
 from services.core.messages import MarketState
 from services.core.reasons import Reason, Refusal
 from services.funding.funding_rate import impact_notional_min

@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from services.core.fixed import Milliseconds
-from services.core.markets import Calendar, Market, check_market
+from services.core.listing import check_market
+from services.core.markets import Calendar, Market
 from services.core.messages import ListCalendar, ListMarket, MarketListed, Message
 from services.core.reasons import Reason, Refusal
 from services.funding.admin import answered, begin

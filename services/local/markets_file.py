@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from services.core import messages as m
 from services.core.fixed import FRACTION_ONE, LIMIT, SLOTS
+from services.core.listing import check_market
 from services.core.markets import (
     NO_COLLATERAL,
     UNIT_OF_ACCOUNT,
@@ -20,7 +21,6 @@ from services.core.markets import (
     ContractKind,
     MarginTier,
     Market,
-    check_market,
 )
 from services.core.topics import SERVICES
 from services.funding.calendar import check_calendar
@@ -76,7 +76,7 @@ RULES = (
     "0 <= open_interest_lower <= open_interest_upper",
     "a contract settles in an asset that counts as collateral",
 )
-"""The rules of listing in words, in the order of `rules_of` in services/core/markets.py."""
+"""The rules of listing in words, in the order of `rules_of` in services/core/listing.py."""
 
 
 ASSET_RULES = (

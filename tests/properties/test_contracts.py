@@ -11,7 +11,8 @@ from services.core import contracts
 from services.core.collateral import PRICE_ONE, borrow_margin, collateral_value, worth, worth_high
 from services.core.contracts import cash_flow, initial_margin, maintenance_margin, notional, value
 from services.core.fixed import FRACTION_ONE, div_floor
-from services.core.markets import Asset, Collateral, ContractKind, MarginTier, Market, check_market
+from services.core.listing import check_market
+from services.core.markets import Asset, Collateral, ContractKind, MarginTier, Market
 from services.core.messages import MarketDelisted, MarketSettled
 from services.risk import steps
 from services.risk.liquidation_price import liquidation_price

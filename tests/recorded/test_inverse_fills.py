@@ -13,7 +13,8 @@ import pytest
 
 from services.core.contracts import cash_flow, unit_value, value
 from services.core.fixed import Price, Size
-from services.core.markets import ContractKind, check_market
+from services.core.listing import check_market
+from services.core.markets import ContractKind
 from tests.builders import BTC, USDC, but
 from tests.market_data import market_data
 from tests.recorded.recordings import units

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from services.core.fixed import FRACTION_ONE, LIMIT
-from services.core.markets import ContractKind, MarginTier, check_market
+from services.core.listing import check_market
+from services.core.markets import ContractKind, MarginTier
 from services.core.reasons import Reason, Refusal
 from tests.builders import BTC, PERCENT, SPOT, USDC, but
 

@@ -7,7 +7,8 @@ import pytest
 
 from services.core import messages as m
 from services.core.fixed import INDEX_DECIMALS
-from services.core.markets import MARKETS_MAX, Calendar, ContractKind, SettlementPrice
+from services.core.listing import MARKETS_MAX
+from services.core.markets import Calendar, ContractKind, SettlementPrice
 from services.core.reasons import Reason
 from services.funding.calendar import DAY_MS, date_of, ends_of, symbol_of
 from tests.builders import ADMIN, BITCOIN, BTC, FUTURE, START_MS, USDC, Driven, but, only, reason_of, the

@@ -10,7 +10,8 @@ from services.client.keyfile import read_key
 from services.core import messages as m
 from services.core.fixed import FRACTION_ONE
 from services.core.keys import SigningKey
-from services.core.markets import UNIT_OF_ACCOUNT, ContractKind, SettlementPrice, rules_of
+from services.core.listing import rules_of
+from services.core.markets import UNIT_OF_ACCOUNT, ContractKind, SettlementPrice
 from services.core.memory_log import MemoryLog
 from services.core.spine import Engine, record_type
 from services.core.topics import SERVICES, inbox
