@@ -38,25 +38,26 @@ def binding(
     if debts:
         text += f"; {debts} is owed from a liquidation and nothing may be withdrawn until a deposit has paid it"
     elif kept:
-        text += f"; of what is idle {' and '.join(kept)} may be withdrawn"
-        text += ", a fifth of what positions are worth stays" if rests_on_notional(now) else ""
+        text += f"; of what is idle {' or '.join(kept)} may be withdrawn"
+        text += ", a fifth of what positions are worth stays" if rests_on_notional(now, assets) else ""
     return (pb.MARGIN_BINDING_WITHDRAWAL if debts or kept else pb.MARGIN_BINDING_NOTHING), text
 
 
 def withdrawable(state: State, line: pb.MarginAsset) -> str:
     """How much of an asset may leave."""
-    return f"{format_decimal(line.withdrawable, state.assets[line.asset].decimals)} {line.symbol}"
+    return f"{grouped(line.withdrawable, state.assets[line.asset].decimals)} {line.symbol}"
 
 
-def rests_on_notional(now: Health) -> bool:
-    """Whether what must stay at a withdrawal is the share of positions' worth rather than initial margin (M-11)."""
-    return now.notional * WITHDRAWAL_FRACTION > now.initial * FRACTION_ONE
+def rests_on_notional(now: Health, assets: Sequence[pb.MarginAsset]) -> bool:
+    """Whether what must stay, beside losses of positions, is a share of what these are worth rather than initial margin (M-11)."""
+    stays = any(line.withdrawable < line.idle - line.hold + min(0, line.unrealised) for line in assets)
+    return stays and now.notional * WITHDRAWAL_FRACTION > now.initial * FRACTION_ONE
 
 
 def unsettled(state: State, subaccount: Subaccount) -> str:
     """Debts outside equity (M-13), "" without any."""
     owed = ((state.assets[asset], -amount) for asset, amount in sorted(subaccount.unsettled.items()) if amount)
-    return " and ".join(f"{format_decimal(amount, asset.decimals)} {asset.symbol}" for asset, amount in owed)
+    return " and ".join(f"{grouped(amount, asset.decimals)} {asset.symbol}" for asset, amount in owed)
 
 
 def unit_of(state: State) -> str:
@@ -65,6 +66,12 @@ def unit_of(state: State) -> str:
         if not asset.collateral.index and asset.collateral.initial_weight == FRACTION_ONE:
             return asset.symbol
     return "of the unit of account"
+
+
+def grouped(units: int, decimals: int) -> str:
+    """Exact decimal of a number >= 0 with its thousands apart."""
+    whole, point, rest = format_decimal(units, decimals).partition(".")
+    return f"{int(whole):,}{point}{rest}"
 
 
 def money(worth: Amount) -> str:

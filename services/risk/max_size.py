@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from services.core.decimals import format_decimal
 from services.core.fixed import Price, Size, SubaccountId, account_of, div_floor
 from services.core.markets import Market
-from services.core.messages import CommandHeader, MarketState, OrderKind, PlaceOrder, TimeInForce
+from services.core.messages import CommandHeader, MarketState, OrderKind, PlaceOrder, Side, TimeInForce
 from services.core.reasons import TEXT, Reason, Refusal
 from services.risk import margin
-from services.risk.binding import lacking, unit_of
+from services.risk.binding import grouped, lacking, unit_of
 from services.risk.orders import Origin, check_order
 from services.risk.state import Exposure, State, hold_asset
 from vigil.v1 import trading_pb2 as pb
@@ -94,7 +93,8 @@ def bound_of(
         return bound, f"{order} would leave initial margin short of {lacking(limit)} {unit_of(state)}"
     if reason is Reason.INSUFFICIENT_FUNDS:
         asset = state.assets[hold_asset(market, side)]
-        return bound, f"{format_decimal(limit, asset.decimals)} {asset.symbol} is there to give, fee included"
+        with_fee = ", its fee included" if side == Side.BUY else ""
+        return bound, f"{grouped(limit, asset.decimals)} {asset.symbol} is there to give{with_fee}"
     if reason is Reason.INVALID_SIZE:
         return bound, f"an order of this market is at most {size_text(market, limit)}"
     if reason is Reason.POSITION_LIMIT:
@@ -106,7 +106,7 @@ def limit_text(market: Market, refusal: Refusal) -> str:
     """Limit of a refusal by the market, as people write it."""
     reason, limit = refusal
     if reason in (Reason.INVALID_PRICE, Reason.OUTSIDE_BAND):
-        return format_decimal(limit, market.price_decimals)
+        return grouped(limit, market.price_decimals)
     return MarketState(limit).name if reason is Reason.MARKET_STATE else str(limit)
 
 
@@ -122,4 +122,4 @@ def interest_text(state: State, market: Market, size: Size, closable: Size) -> s
 
 def size_text(market: Market, size: Size) -> str:
     """A size as people write it."""
-    return format_decimal(size, market.size_decimals)
+    return grouped(size, market.size_decimals)

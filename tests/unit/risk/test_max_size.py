@@ -115,9 +115,9 @@ CASES: list[tuple[str, Change | None, int, int, int, int, int, str]] = [
         8_000,
         12_480,
         pb.SIZE_BOUND_FUNDS,
-        "1000 USDC is there to give, fee included",
+        "1,000 USDC is there to give, its fee included",
     ),
-    ("a quarter of a coin", None, 2, -1, 8_000, 25_000, pb.SIZE_BOUND_FUNDS, "0.25 BTC is there to give, fee included"),
+    ("a quarter of a coin", None, 2, -1, 8_000, 25_000, pb.SIZE_BOUND_FUNDS, "0.25 BTC is there to give"),
     ("order size", rich, 7, 1, 8_000, 2 * COIN, pb.SIZE_BOUND_ORDER_SIZE, "an order of this market is at most 2"),
     (
         "position limit",
@@ -133,7 +133,7 @@ CASES: list[tuple[str, Change | None, int, int, int, int, int, str]] = [
     ("closing below initial margin", fallen, 1, -1, 7_500, 4 * COIN, pb.SIZE_BOUND_MARGIN, LACKS),
     ("opening below initial margin", fallen, 1, 1, 7_500, 0, pb.SIZE_BOUND_MARGIN, NOTHING),
     ("a halt", halted, 1, 1, 8_000, 0, pb.SIZE_BOUND_MARKET, "the market does not take this in its state HALTED"),
-    ("beyond the band", None, 1, 1, 9_000, 0, pb.SIZE_BOUND_MARKET, f"{OUTSIDE} 8400"),
+    ("beyond the band", None, 1, 1, 9_000, 0, pb.SIZE_BOUND_MARKET, f"{OUTSIDE} 8,400"),
     ("closing at a stale mark", silent, 1, -1, 8_000, COIN, pb.SIZE_BOUND_MARKET, "the market has no fresh mark"),
     ("opening at a stale mark", silent, 1, 1, 8_000, 0, pb.SIZE_BOUND_MARKET, "the market has no fresh mark"),
 ]
