@@ -41,10 +41,11 @@ class Account:
         self.fraction_min = fraction_min(subaccount)
 
     def fill(self, market: Market, order: OpenOrder) -> None:
-        """Let an order fill at the worst price that it may have."""
-        size, price = order.largest(), order.price
-        worst = [order.price, *(terms.price for terms in order.pending)]
-        price = max(worst) if order.side > 0 else min(worst)
+        """Let an order fill as it will stand: at the newest terms on their way, else its own."""
+        size, price = order.remaining, order.price
+        if order.pending:
+            newest = order.pending[-1]
+            size, price = max(0, newest.size - order.filled), newest.price
         if order.reduce_only:
             size = min(size, max(0, -order.side * self.sizes.get(market.id, 0)))
         if not size:

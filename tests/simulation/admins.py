@@ -11,7 +11,17 @@ from services.core.messages import MarketState
 from tests.simulation.clients import Client
 from tests.simulation.venue import ADMIN_KEYS, DYING, UNIT
 
-KINDS = {"market_state": 4, "change": 4, "fee_schedule": 3, "tier": 4, "contribution": 2, "delisting": 1, "frame": 1}
+KINDS = {
+    "market_state": 4,
+    "change": 4,
+    "fee_schedule": 3,
+    "tier": 4,
+    "contribution": 2,
+    "delisting": 1,
+    "frame": 1,
+    "limits": 2,
+    "owner": 2,
+}
 SHUT_MS = (500, 2_000, 4_000)
 
 
@@ -97,6 +107,19 @@ class Admins:
             (tier, self.rng.choice(shares), self.rng.choice(shares)) for tier in range(1, self.rng.choice((2, 3, 6)))
         ]
         return "settlement", m.SetFeeSchedule(self.perhaps_approved(now_ms), tiers)
+
+    def limits(self, now_ms: int) -> tuple[str, m.Message]:
+        """Set what tiers may hold and have open."""
+        tiers = [
+            (tier, self.rng.choice((FRACTION_ONE // 100, FRACTION_ONE)), self.rng.choice((0, 3, 20)))
+            for tier in range(self.rng.choice((0, 1)), self.rng.choice((2, 4)))
+        ]
+        return "settlement", m.SetLimitTiers(self.perhaps_approved(now_ms), tiers)
+
+    def owner(self, now_ms: int) -> tuple[str, m.Message]:
+        """Name the owner of an account, or nobody."""
+        account = self.rng.choice(self.clients).account
+        return "settlement", m.SetOwner(self.perhaps_approved(now_ms), account, self.rng.choice((0, 1, 1, 2)))
 
     def tier(self, now_ms: int) -> tuple[str, m.Message]:
         """Give somebody a tier, perhaps one that is none."""

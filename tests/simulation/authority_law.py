@@ -19,13 +19,19 @@ SCOPES = {
     m.CancelOrder: Scope.TRADE,
     m.CancelAll: Scope.TRADE,
     m.ScheduleCancel: Scope.TRADE,
+    m.PlaceTrigger: Scope.TRADE,
+    m.PlaceTwap: Scope.TRADE,
+    m.CancelTrigger: Scope.TRADE,
+    m.SetLeverage: Scope.TRADE,
+    m.SetProtection: Scope.TRADE,
+    m.ResetProtection: Scope.TRADE,
     m.Transfer: Scope.TRADE,
     m.Withdraw: Scope.WITHDRAW,
     m.AddKey: Scope.WITHDRAW,
     m.RevokeKey: Scope.WITHDRAW,
 }
 """What each client command needs; a key may always revoke itself."""
-MONEY = (m.ContributeToFund, m.SetFeeSchedule, m.SetAccountTier)
+MONEY = (m.ContributeToFund, m.SetFeeSchedule, m.SetAccountTier, m.SetLimitTiers, m.SetOwner)
 """What two admins must sign."""
 
 

@@ -9,7 +9,7 @@ from services.core.fixed import FRACTION_ONE
 from services.core.keys import account_of_key, key_id
 from services.core.markets import Market
 from services.core.messages import SelfTrade, Side, TimeInForce
-from tests.simulation.venue import BTC, UNIT, USDC
+from tests.simulation.venue import BTC, ETH, UNIT, USDC
 
 WINDOW_MS = 30_000
 KINDS = {
@@ -26,6 +26,12 @@ KINDS = {
     "add_key": 3,
     "revoke_key": 2,
     "frame": 2,
+    "trigger": 8,
+    "twap": 2,
+    "cancel_trigger": 2,
+    "leverage": 2,
+    "protection": 3,
+    "reset_protection": 1,
 }
 TIMES = (
     *(TimeInForce.GTC,) * 8,
@@ -36,7 +42,7 @@ TIMES = (
 )
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 REMEMBERED = 7
-BUSY = (6, 4, 3, 2)
+BUSY = (6, 4, 3, 2, 4, 3, 1)
 """How often each market is chosen."""
 
 
@@ -78,6 +84,7 @@ class Requests:
     ) -> None:
         self.rng = rng
         self.markets = markets
+        self.by_id = {market.id: market for market in markets}
         self.prices = prices
         self.commands = commands
         self.free: Callable[[int], int] = lambda _subaccount: 0
@@ -113,14 +120,17 @@ class Requests:
 
     def some_size(self, market: Market) -> int:
         """Size of a few hundred to some ten thousand dollars, once in thirty no multiple of the lot."""
-        scale = 1 if market.index == "BTC_USD" else 40
+        scale = scale_of(market)
         size = self.rng.randint(1, self.rng.choice((20, 60) if market.is_spot else (60, 150, 500))) * market.lot * scale
         return size + (self.rng.random() < 0.03)
 
     def largest_size(self, market: Market, subaccount: int, price: int) -> int:
         """As much as the free collateral bears, at times a lot more; 0 when it bears none."""
-        numerator, denominator = market.unit
-        worth = market.lot * price * numerator // denominator
+        if market.is_inverse:
+            worth = market.lot * market.face * UNIT // 10**market.price_decimals
+        else:
+            numerator, denominator = market.unit
+            worth = market.lot * price * numerator // denominator
         needed = worth * (market.initial_margin_fraction + market.taker_fee) // FRACTION_ONE
         lots = max(0, self.free(subaccount)) // max(1, needed) + self.rng.choice((-1, 0, 0, 1))
         return max(0, min(lots * market.lot, market.order_size_max))
@@ -163,7 +173,94 @@ class Requests:
             reduce_only=self.rng.random() < 0.15,
             self_trade=self.rng.choice(list(SelfTrade)),
             expires_ms=expires_ms,
+            display=self.rng.choice((0, 0, 0, 0, market.lot, 5 * market.lot)) if time_in_force not in AT_ONCE else 0,
+            group=self.rng.choice((0, 0, 0, 0, 1, 2)),
+            exits=self.some_exits(market, price),
         )
+
+    def some_exits(self, market: Market, price: int) -> list[m.Exit]:
+        """A bracket, seldom: a stop and a take-profit on one side or other of the price."""
+        if self.rng.random() < 0.9 or market.is_spot:
+            return []
+        near = [price + sign * price // 100 for sign in (-1, 1)]
+        kinds = (m.TriggerKind.STOP, m.TriggerKind.TAKE_PROFIT)
+        by_mark = m.TriggerBy.MARK
+        self.rng.shuffle(near)
+        return [(kind, by_mark, at - at % market.tick, 0, 0) for kind, at in zip(kinds, near, strict=True) if at > 0][
+            : self.rng.randint(1, 2)
+        ]
+
+    def trigger(self, client: Client, now_ms: int) -> m.PlaceTrigger:
+        """Let an order wait for a price near by; at times one that closes what there is, or trails."""
+        market = self.some_market()
+        kind = self.rng.choice((m.TriggerKind.STOP, m.TriggerKind.TAKE_PROFIT, m.TriggerKind.TRAILING))
+        trails = kind == m.TriggerKind.TRAILING
+        size = 0 if self.rng.random() < 0.2 else self.some_size(market)
+        limit = self.price_near(market) if self.rng.random() < 0.3 else 0
+        subaccount = self.some_subaccount(client)
+        client.client_ids = [*client.client_ids[-REMEMBERED:], (subaccount, market.id, client.commands + 1)]
+        return m.PlaceTrigger(
+            self.header(client, now_ms),
+            subaccount,
+            market.id,
+            kind,
+            self.rng.choice((Side.BUY, Side.SELL)),
+            TimeInForce.GTC if limit else TimeInForce.IOC,
+            self.rng.choice(list(m.TriggerBy)),
+            0 if trails and self.rng.random() < 0.7 else self.price_near(market),
+            limit,
+            size,
+            FRACTION_ONE // self.rng.choice((50, 100, 200)) if trails else 0,
+            client.commands,
+            reduce_only=self.rng.random() < 0.3,
+            self_trade=self.rng.choice(list(SelfTrade)),
+            group=self.rng.choice((0, 0, 1, 2)),
+        )
+
+    def twap(self, client: Client, now_ms: int) -> m.PlaceTwap:
+        """Trade a size in slices."""
+        market = self.some_market()
+        interval_ms = self.rng.choice((1_000, 2_000, 10_000))
+        return m.PlaceTwap(
+            self.header(client, now_ms),
+            self.some_subaccount(client),
+            market.id,
+            self.rng.choice((Side.BUY, Side.SELL)),
+            self.some_size(market) * 3,
+            interval_ms * self.rng.randint(2, 12),
+            interval_ms,
+            FRACTION_ONE // self.rng.choice((50, 100)),
+            client.commands,
+            reduce_only=self.rng.random() < 0.2,
+        )
+
+    def cancel_trigger(self, client: Client, now_ms: int) -> m.CancelTrigger:
+        """Cancel what waits."""
+        subaccount, market, _order_id, client_id = self.named(client)
+        by_id = self.rng.randint(1, 20) if self.rng.random() < 0.5 else 0
+        return m.CancelTrigger(self.header(client, now_ms), subaccount, market, by_id, 0 if by_id else client_id)
+
+    def leverage(self, client: Client, now_ms: int) -> m.SetLeverage:
+        """Ask for more margin, or no more."""
+        return m.SetLeverage(self.header(client, now_ms), self.some_subaccount(client), self.rng.choice((0, 2, 5, 101)))
+
+    def protection(self, client: Client, now_ms: int) -> m.SetProtection:
+        """Bound what quotes trade in a while."""
+        market = self.some_market()
+        lots = self.rng.choice((0, 5, 50)) * market.lot * scale_of(market)
+        return m.SetProtection(
+            self.header(client, now_ms),
+            self.some_subaccount(client),
+            market.id,
+            self.rng.choice((0, 1_000, 60_000)),
+            lots,
+            2 * market.lot * scale_of(market),
+            self.rng.choice((0, 2_000)),
+        )
+
+    def reset_protection(self, client: Client, now_ms: int) -> m.ResetProtection:
+        """Quote again after a trip."""
+        return m.ResetProtection(self.header(client, now_ms), self.some_subaccount(client), self.some_market().id)
 
     def cancel(self, client: Client, now_ms: int) -> m.CancelOrder:
         """Cancel an order."""
@@ -173,7 +270,7 @@ class Requests:
     def replace(self, client: Client, now_ms: int) -> m.ReplaceOrder:
         """Give an order another price, size, or both."""
         subaccount, market_id, order_id, client_id = self.named(client)
-        market = self.markets[market_id - 1]
+        market = self.by_id[market_id]
         price, size = self.price_near(market), self.some_size(market)
         return m.ReplaceOrder(self.header(client, now_ms), subaccount, market_id, price, size, order_id, client_id)
 
@@ -221,8 +318,8 @@ class Requests:
 
     def deposit(self, client: Client, now_ms: int) -> m.FaucetDeposit:
         """Ask the faucet."""
-        asset = self.rng.choice((USDC, USDC, BTC))
-        amount = self.rng.choice((1, 10 * UNIT, 500 * UNIT if asset is USDC else UNIT, 10**9 * UNIT))
+        asset = self.rng.choice((USDC, USDC, BTC, ETH))
+        amount = self.rng.choice((1, UNIT // 10, 500 * UNIT if asset is USDC else UNIT, 10**9 * UNIT))
         return m.FaucetDeposit(self.header(client, now_ms), self.some_subaccount(client), asset.id, amount)
 
     def withdraw(self, client: Client, now_ms: int) -> m.Withdraw:
@@ -257,3 +354,10 @@ class Requests:
         """Keep signed bytes."""
         del now_ms
         return m.FrameSigned(client.account, client.keys[0].key, self.rng.randbytes(8), self.rng.randbytes(64))
+
+
+def scale_of(market: Market) -> int:
+    """Lots that are worth some eighty dollars."""
+    if market.is_inverse:
+        return max(1, 80 * 10**market.price_decimals // (market.face * market.lot))
+    return 1 if market.index == "BTC_USD" else 40

@@ -1,61 +1,32 @@
 """The law of M-4: nobody goes below initial margin by an own accepted order that adds risk, nor below maintenance by a later fill.
 
-Recomputed from balances, positions and open orders, in whole units, without risk's own sums. Marks are those that the shard has seen:
+Recomputed from balances, positions and open orders over all assets, without risk's own sums. Marks are those that the shard has seen:
 what rests since an older mark counts with its loss to the mark of now, for it may fill the next moment.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain, product
 from typing import Any
 
 from services.core import messages as m
 from services.core.fixed import FRACTION_ONE
 from services.core.markets import Market
+from tests.properties.accounts import Account, least_left
 from tests.simulation.law import law
-from tests.simulation.venue import USDC
 
 FRESH_ROUNDS = 3
 
 
-def part(amount: int, fraction: int) -> int:
-    """Part of an amount, rounded up."""
-    return -(-amount * fraction // FRACTION_ONE)
+ORDERS_MAX = 4
+"""Open orders of an account up to which every combination of fills is tried; of more, each market's sides."""
+UNITS_PER_ORDER = 4
+"""What rounding may take."""
 
 
-def worth(market: Market, size: int, price: int) -> int:
-    """Value of |size| at a price."""
-    numerator, denominator = market.unit
-    return abs(size) * price * numerator // denominator
-
-
-@dataclass
-class Terms:
-    """What an order may be: its own price and size left, or those of a replace on its way."""
-
-    side: int
-    price: int
-    size: int
-
-    def cost(self, market: Market, mark_price: int) -> int:
-        """Fee and loss to the mark when it fills now; all that a spot purchase gives."""
-        paid = worth(market, self.size, self.price)
-        charged = part(paid, market.taker_fee)
-        if market.is_spot:
-            return paid + charged if self.side == m.Side.BUY else 0
-        return charged + worth(market, self.size, max(0, self.side * (self.price - mark_price)))
-
-
-def spare(state: Any, subaccount: Any, fraction: str) -> int:
-    """Equity less margin at the marks seen, of positions alone; `fraction` names the margin."""
-    left: int = subaccount.idle.get(USDC.id, 0)
-    for exposure in subaccount.exposures.values():
-        market = state.markets[exposure.market]
-        if exposure.size:
-            mark_price = state.marks[market.id].price
-            value = worth(market, exposure.size, mark_price)
-            left += exposure.cash + (value if exposure.size > 0 else -value)
-            left -= part(value, getattr(market, fraction))
-    return left
+def spare(state: Any, subaccount: Any) -> int:
+    """Equity less maintenance margin at the prices seen, of positions and debts alone."""
+    return Account(state, subaccount).left(is_initial=False)
 
 
 def band_of(state: Any, market: int) -> tuple[int, int]:
@@ -72,7 +43,6 @@ class Margins:
     bands: dict[int, tuple[int, int]] = field(default_factory=dict)
     """(mark, band) of matching's markets before the record that is judged."""
     before: int = 0
-    before_orders: int = 0
     calm: bool = False
     admissions: int = 0
     fills: int = 0
@@ -93,14 +63,11 @@ class Margins:
     def prepare(self, state: Any, message: m.Message) -> None:
         """Look at a subaccount before its fill is booked."""
         self.calm = False
-        if isinstance(message, m.PlaceOrder | m.ReplaceOrder | m.MassQuote):
-            known = state.subaccounts.get(message.subaccount)
-            self.before_orders = 0 if known is None else after_orders(state, known)
         if not isinstance(message, m.OrderFilled):
             return
         subaccount = state.subaccounts[message.subaccount]
         order = subaccount.exposures[message.market].orders[message.ref]
-        self.before = spare(state, subaccount, "maintenance_margin_fraction")
+        self.before = spare(state, subaccount)
         self.calm = (
             order.kind != m.OrderKind.LIQUIDATION
             and subaccount.liquidation is None
@@ -118,46 +85,52 @@ class Margins:
                 self.judge_admission(state, one)
         if isinstance(message, m.OrderFilled) and self.calm and self.before >= 0:
             self.fills += 1
-            after = spare(state, state.subaccounts[message.subaccount], "maintenance_margin_fraction")
-            law(after >= 0, f"a fill takes {message.subaccount} below maintenance margin by {-after}: {message}")
+            after = spare(state, state.subaccounts[message.subaccount])
+            law(
+                after >= -UNITS_PER_ORDER,
+                f"a fill takes {message.subaccount} below maintenance margin by {-after}: {message}",
+            )
 
     def judge_admission(self, state: Any, said: m.OrderAdmitted | m.ReplaceRequested | m.QuotesAdmitted) -> None:
-        """Judge one admission: what adds risk leaves the subaccount at or above initial margin, all its orders filled.
-
-        Who is below already may sell coins, which count nothing, for money.
-        """
+        """Judge one admission: what adds risk leaves the subaccount at or above initial margin, whichever of its orders fill."""
         risky = any(quote[4] for quote in said.quotes) if isinstance(said, m.QuotesAdmitted) else said.adds_risk
         if risky:
             self.admissions += 1
             left = after_orders(state, state.subaccounts[said.subaccount])
-            sells = state.markets[said.market].is_spot and left >= self.before_orders
-            law(left >= 0 or sells, f"{said.subaccount} is below initial margin by {-left} after {said}")
+            law(left >= 0, f"{said.subaccount} is below initial margin by {-left} after {said}")
 
 
 def after_orders(state: Any, subaccount: Any) -> int:
-    """What is left over initial margin when in each market the worse side of the open orders fills now."""
-    left: int = subaccount.idle.get(USDC.id, 0)
+    """What is left over initial margin in the worst case of its open orders, but for what rounding may take."""
+    left, orders = least_left(state, subaccount, is_initial=True, orders_max=ORDERS_MAX)
+    if orders < 0:
+        left, orders = worst_sides(state, subaccount)
+    return left + UNITS_PER_ORDER * (orders + len(state.assets))
+
+
+def worst_sides(state: Any, subaccount: Any) -> tuple[int, int]:
+    """What is left when in each market nothing fills, every purchase or every sale; and how many orders there are."""
+    sides: list[list[list[Any]]] = []
     for exposure in subaccount.exposures.values():
         market = state.markets[exposure.market]
-        mark_price = state.marks[market.id].price
-        value = worth(market, exposure.size, mark_price)
-        left += exposure.cash + (value if exposure.size > 0 else -value)
-        needs = [part(value, market.initial_margin_fraction)]
-        for side in (m.Side.BUY, m.Side.SELL):
-            terms = [
-                terms_of(order) for order in exposure.orders.values() if order.side == side and not order.reduce_only
+        found = [
+            [
+                (market, order)
+                for order in exposure.orders.values()
+                if order.side == side and loses(state, market, order)
             ]
-            filled = sum(one.size for one in terms) if not market.is_spot else 0
-            after = worth(market, exposure.size + side * filled, mark_price)
-            costs = sum(one.cost(market, mark_price) for one in terms)
-            needs.append(part(after, market.initial_margin_fraction) + costs)
-        left -= max(needs)
-    return left
+            for side in (m.Side.BUY, m.Side.SELL)
+        ]
+        sides.append([[], *(orders for orders in found if orders)])
+    worst = 0
+    for chosen in product(*sides):
+        account = Account(state, subaccount)
+        for market, order in sorted(chain(*chosen), key=lambda pair: not pair[1].reduce_only):
+            account.fill(market, order)
+        worst = min(worst, account.left(is_initial=True))
+    return worst, sum(len(exposure.orders) for exposure in subaccount.exposures.values())
 
 
-def terms_of(order: Any) -> Terms:
-    """What an order that may add stands for: the newest terms on their way, else its own."""
-    if not order.pending:
-        return Terms(order.side, order.price, order.remaining)
-    newest = order.pending[-1]
-    return Terms(order.side, newest.price, max(0, newest.size - order.filled))
+def loses(state: Any, market: Market, order: Any) -> bool:
+    """Whether an order trades at the mark or at a worse price."""
+    return bool(market.is_spot or order.side * (order.price - state.marks[market.id].price) >= 0 or order.pending)

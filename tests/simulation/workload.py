@@ -6,10 +6,10 @@ from collections.abc import Iterable
 import msgspec
 
 from services.core import messages as m
-from services.core.fixed import SLOTS
+from services.core.fixed import INDEX_DECIMALS, SLOTS
 from tests.simulation.admins import Admins
 from tests.simulation.clients import Client, Requests
-from tests.simulation.venue import ADMIN_KEYS, ASSETS, BTC, PRICES, UNIT, USDC, markets
+from tests.simulation.venue import ADMIN_KEYS, ASSETS, BTC, ETH, PRICES, UNIT, USDC, calendar, futures, markets
 
 ENCODE = msgspec.msgpack.Encoder().encode
 Outside = list[tuple[str, int, bytes]]
@@ -28,7 +28,8 @@ class Workload:
         self.trends = dict.fromkeys(PRICES, -1)
         self.commands: set[tuple[int, int]] = set()
         self.clients = [Client.of(rng.randbytes(32)) for _ in range(clients)]
-        self.requests = Requests(rng, self.markets, self.prices, self.commands)
+        self.calendar = calendar(rng.choice((12_000, 25_000, 3_700_000)))
+        self.requests = Requests(rng, [*self.markets, *futures(self.calendar)], self.prices, self.commands)
         self.admins = Admins(rng, self.markets, self.clients, self.commands)
         self.silent_until_ms = 0
         self.next_price_ms = 0
@@ -48,19 +49,22 @@ class Workload:
         records = [*self.to("settlement", [*listings, contribution])]
         for client in self.clients:
             opening = m.OpenAccount(requests.header(client, now_ms), client.keys[0].key)
-            amount = self.rng.choice((2_000, 5_000, 20_000)) * UNIT
-            deposits: list[m.Message] = [
-                m.FaucetDeposit(requests.header(client, now_ms), client.subaccount, USDC.id, amount)
-            ]
-            if self.rng.random() < 0.5:
-                coins = self.rng.choice((1, 5)) * UNIT
+            amount = self.rng.choice((500, 2_000, 8_000)) * UNIT
+            deposits: list[m.Message] = []
+            if self.rng.random() < 0.8:
+                deposits.append(m.FaucetDeposit(requests.header(client, now_ms), client.subaccount, USDC.id, amount))
+            if self.rng.random() < 0.5 or not deposits:
+                coins = self.rng.choice((1, 4, 20)) * UNIT // 20
                 deposits.append(m.FaucetDeposit(requests.header(client, now_ms), client.subaccount, BTC.id, coins))
+            if self.rng.random() < 0.3:
+                deposits.append(m.FaucetDeposit(requests.header(client, now_ms), client.subaccount, ETH.id, 5 * UNIT))
             records += self.to("risk", [opening], self.shard(client)) + self.to("settlement", deposits)
         return records
 
     def listings(self, now_ms: int) -> Outside:
         """List the markets; to be sent once funding knows the assets."""
-        return self.to("funding", [m.ListMarket(self.admins.header(now_ms), row) for row in self.markets])
+        listed: list[m.Message] = [m.ListMarket(self.admins.header(now_ms), row) for row in self.markets]
+        return self.to("funding", [*listed, m.ListCalendar(self.admins.header(now_ms), self.calendar)])
 
     def to(self, service: str, messages: Iterable[m.Message], partition: int = 0) -> Outside:
         """Make records for an inbox."""
@@ -94,7 +98,7 @@ class Workload:
         move = self.trends[index] * self.rng.choice((-8, -2, -1, 1, 2, 8, 20, 40, 60))
         self.prices[index] = max(UNIT, self.prices[index] * (1_000 + move) // 1_000)
         observed = [
-            m.PriceObserved(source, index, self.prices[index] + noise, now_ms)
+            m.PriceObserved(source, index, (self.prices[index] + noise) * 10 ** (INDEX_DECIMALS - 8), now_ms)
             for source, noise in (("a", 0), ("b", 1_000_000), ("c", -1_000_000))
         ]
         sent = [source for source in observed if self.rng.random() < 0.8]

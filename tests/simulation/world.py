@@ -16,20 +16,19 @@ from services.core.topics import all_topics
 from services.funding.machine import MACHINE as FUNDING
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
 from services.matching.machine import MACHINE as MATCHING
-from services.risk import liquidation
+from services.risk import judging
 from services.risk.health import health
 from services.risk.machine import MACHINE as RISK
 from services.settlement.machine import MACHINE as SETTLEMENT
 from tests.simulation.laws import LawBroken, Laws, law
 from tests.simulation.runtime import Flight, Process, ProcessLog, Task, VirtualDisk, VirtualLog
-from tests.simulation.venue import ASSETS, USDC
+from tests.simulation.venue import ASSETS, START_MS
 from tests.simulation.workload import Workload
 from vigil.v1.feeds_pb2 import FeedRecord
 
 MACHINES: dict[str, Machine[Any]] = {
     machine.service: machine for machine in (SETTLEMENT, FUNDING, MATCHING, RISK, INSURANCE_FUND)
 }
-START_MS = 1_584_000_000_000
 CRASH_POINTS = (
     "before_read",
     "after_apply",
@@ -148,7 +147,7 @@ class World:
 
     def live(self) -> None:
         """Go through the history and judge its end."""
-        liquidation.SLICE = self.rng.choice((1, 3, 500))
+        judging.SLICE = self.rng.choice((1, 3, 500))
         for seat in self.seats:
             self.land(f"{seat.service}.inbox", seat.partition, [self.work.genesis()])
             self.start(seat)
@@ -430,8 +429,8 @@ class World:
         state = self.laws.shadows["risk", shard].engine.state
         if subaccount not in state.subaccounts:
             return 0
-        now = health(state, state.subaccounts[subaccount], USDC.id)
-        return now.equity - now.initial - now.holds
+        now = health(state, state.subaccounts[subaccount])
+        return now.equity_initial - now.initial
 
     def judge_states(self) -> None:
         """Every host, whatever it went through, has the very state of the machine that never crashed."""

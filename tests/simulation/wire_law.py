@@ -1,0 +1,68 @@
+"""Wires are those of boxes and triggers that exist, nobody waits for a price that is there, and a trigger fires where its price is."""
+
+from typing import Any
+
+from services.core.messages import TriggerKind, TriggerStatus
+from services.risk.health import has_ended
+from services.risk.series import price_now
+from services.risk.wires import SeriesKind
+from tests.simulation.law import law
+from vigil.v1 import common_pb2, feeds_pb2
+
+
+def judge_wires(state: Any) -> None:
+    """Hold what is armed against who waits."""
+    expected = {**of_triggers(state), **of_boxes(state)}
+    for series, wires in state.wires.items():
+        ended = series[0] != SeriesKind.COLLATERAL and has_ended(state, state.markets[series[1]])
+        law(ended or wires.price == price_now(state, *series), f"series {series} stands where its price does")
+        for side, buckets in ((-1, wires.below), (1, wires.above)):
+            for subject, threshold in armed(buckets):
+                law(expected.get((series, subject, side)) == threshold, f"nobody waits by {(series, subject, side)}")
+                reached = bool(wires.price) and side * (wires.price - threshold) >= 0
+                law(not reached, f"{subject} waits for {threshold} of {series}, which is at {wires.price}")
+    for series, subject, side in expected:
+        if subject[1]:
+            wires = state.wires[series]
+            waits = dict(armed(wires.below if side < 0 else wires.above))
+            law(subject in waits, f"trigger {subject} waits by wire")
+
+
+def armed(buckets: Any) -> list[tuple[tuple[int, int], int]]:
+    """Return (subject, threshold) of one side."""
+    return [pair for bucket in buckets.values() for pair in bucket.wires.items()]
+
+
+def of_triggers(state: Any) -> dict[Any, int]:
+    """What triggers wait for: (series, subject, side) -> threshold."""
+    return {
+        ((trigger.trigger_by, trigger.market), (subaccount.id, trigger.id), side): threshold
+        for subaccount in state.subaccounts.values()
+        for trigger in subaccount.triggers.values()
+        if trigger.kind != TriggerKind.TWAP
+        for side, threshold in ((-1, trigger.below), (1, trigger.above))
+        if threshold
+    }
+
+
+def of_boxes(state: Any) -> dict[Any, int]:
+    """What boxes wait for; sides that were passed have no wire until their owner has been judged."""
+    return {
+        (series, (subaccount.id, 0), side): threshold
+        for subaccount in state.subaccounts.values()
+        if subaccount.box is not None
+        for series, ends in subaccount.box.ranges.items()
+        for side, threshold in zip((-1, 1), ends, strict=True)
+    }
+
+
+def judge_fired(state: Any, event: feeds_pb2.TriggerUpdated) -> bool:
+    """Whether a trigger fired, and if so that its price is there: at its threshold or beyond, on its side."""
+    fires = event.status in (TriggerStatus.TRIGGERED, TriggerStatus.FAILED)
+    if not fires or event.kind not in (TriggerKind.STOP, TriggerKind.TAKE_PROFIT):
+        return False
+    price = price_now(state, event.trigger_by, event.market)
+    rises = (event.kind == TriggerKind.STOP) == (event.side == common_pb2.SIDE_BID)
+    there = price >= event.trigger_price if rises else price <= event.trigger_price
+    law(there, f"a trigger fires where its price is, not at {price}: {event}")
+    return True
