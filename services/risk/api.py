@@ -19,6 +19,7 @@ from vigil.v1 import common_pb2, queries_pb2, queries_pb2_grpc, trading_pb2
 
 KEYS_PAGE = 1_000
 KEYS_PAGE_MAX = 10_000
+SIDE_ASKED: dict[int, Side] = {common_pb2.SIDE_BID: Side.BUY, common_pb2.SIDE_ASK: Side.SELL}
 
 
 class Servicer(queries_pb2_grpc.RiskQueriesServicer):
@@ -63,7 +64,9 @@ class Servicer(queries_pb2_grpc.RiskQueriesServicer):
         market = state.markets.get(request.market)
         if market is None:
             raise not_found(f"market {request.market}: no such market", Reason.UNKNOWN_MARKET)
-        side = Side.BUY if request.side == common_pb2.SIDE_BID else Side.SELL
+        side = SIDE_ASKED.get(request.side)
+        if side is None:
+            raise malformed("side: SIDE_BID and SIDE_ASK are accepted")
         return max_size(state, request.subaccount, market, side, request.price, reduce_only=request.reduce_only)
 
     async def GetTriggers(  # noqa: N802
