@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "compiled"
-CORE = ("fixed", "timers", "books", "contracts", "commands", "spine")
+CORE = ("fixed", "timers", "books", "roots", "contracts", "collateral", "commands", "spine")
 MATCHING = (
     "book",
     "owners",
@@ -49,8 +49,24 @@ RISK = (
     "access",
     "events",
     "liquidation",
+    "conversion",
     "health",
+    "fills",
     "margin_call",
+    "wires",
+    "series",
+    "box",
+    "judging",
+    "steps",
+    "conditions",
+    "trigger",
+    "triggers",
+    "trailing",
+    "brackets",
+    "twap",
+    "alarms",
+    "leverage",
+    "protection",
     "keys",
 )
 MODULES = (
@@ -139,10 +155,9 @@ def constructor(kind: ast.ClassDef) -> Iterator[str]:
 
 
 def kept_types(kind: ast.ClassDef) -> Iterator[str]:
-    """Lines that say of what kind the contents of a class's containers are."""
+    """Lines that say of what kind the contents of a class's containers are; a name may stand for a container, too."""
     for name, line in fields_of(kind):
-        if not isinstance(line.annotation, ast.Name | ast.Attribute):
-            yield f'vars({kind.name})["__annotations__"]["{name}"] = {ast.unparse(line.annotation)}\n'
+        yield f'vars({kind.name})["__annotations__"]["{name}"] = {ast.unparse(line.annotation)}\n'
 
 
 def run_mypyc(folder: Path, sources: list[str]) -> None:

@@ -79,6 +79,7 @@ class Fixed:
 @dataclass(slots=True)
 class Book:
     levels: dict[int, Level] = field(default_factory=dict)
+    found: Levels = field(default_factory=dict)
 '''
 
 
@@ -86,5 +87,6 @@ def test_compiled_dataclasses_get_a_constructor_and_the_types_of_their_contents(
     text = prepared(SOURCE)
     assert "    def __init__(self, size: int, limit: int = -1) -> None:\n        self.size = size\n" in text
     assert text.count("@dataclass(init=False, slots=True)") == text.count("def __init__") == 1
-    assert text.endswith('vars(Book)["__annotations__"]["levels"] = dict[int, Level]\n')
+    assert 'vars(Book)["__annotations__"]["levels"] = dict[int, Level]\n' in text
+    assert text.endswith('vars(Book)["__annotations__"]["found"] = Levels\n')
     assert "@dataclass(frozen=True)\nclass Fixed" in text
