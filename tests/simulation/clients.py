@@ -359,5 +359,6 @@ class Requests:
 def scale_of(market: Market) -> int:
     """Lots that are worth some eighty dollars."""
     if market.is_inverse:
-        return max(1, 80 * 10**market.price_decimals // (market.face * market.lot))
+        one: int = 10**market.price_decimals
+        return max(1, 80 * one // (market.face * market.lot))
     return 1 if market.index == "BTC_USD" else 40

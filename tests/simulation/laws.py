@@ -20,7 +20,7 @@ from services.risk.judging import ROUNDS_AFTER_RESUME
 from services.risk.margin_call import POINT, surplus
 from tests.simulation.authority_law import Authority
 from tests.simulation.law import LawBroken, law
-from tests.simulation.margin_law import Margins
+from tests.simulation.margin_law import UNITS_PER_ORDER, Margins, is_all_fresh, spare
 from tests.simulation.market_law import judge_books, judge_streams
 from tests.simulation.order_law import Orders
 from tests.simulation.promise_law import Promises
@@ -200,6 +200,8 @@ class Laws:
             self.tally.liquidations += 1
             started = event.liquidation_started
             law(started.equity < started.maintenance_margin, "nobody above maintenance margin is liquidated")
+            left = spare(engine.state, engine.state.subaccounts[started.subaccount])
+            law(left < UNITS_PER_ORDER * 3, f"nobody with {left} above maintenance margin is liquidated")
 
     # laws over all machines
 
@@ -241,6 +243,9 @@ class Laws:
                 self.scanned += 1
                 due = is_due(state, subaccount, health(state, subaccount))
                 law(not due, f"subaccount {subaccount.id} is below maintenance and nobody acts")
+                left = spare(state, subaccount)
+                told = left >= -UNITS_PER_ORDER * len(state.assets) or not is_all_fresh(state, subaccount)
+                law(told, f"subaccount {subaccount.id} lacks {-left} of maintenance and nobody acts")
                 law(
                     surplus(state, subaccount, POINT) >= 0, f"fills take {subaccount.id} below maintenance, nobody acts"
                 )
@@ -278,6 +283,10 @@ class Laws:
         for command in commands:
             results, turned_away = self.tally.results[command], self.tally.turned_away[command]
             law(results == 1 or (results == 0 and turned_away > 0), f"command {command} has exactly one result")
+        for state in self.states("risk"):
+            law(not state.sweeps, f"every step of a market is booked: {state.sweeps}")
+            for market, steps in state.steps.items():
+                law(not (steps.ended and state.holders.get(market)), f"nobody holds what has ended: market {market}")
         self.orders.judge_end(self.states("matching"), self.states("risk"))
         for market, paid in self.tally.funding.items():
             law(paid == 0, f"funding paid = received in market {market}, not {paid} more")

@@ -12,6 +12,7 @@ from typing import Any
 from services.core import messages as m
 from services.core.fixed import FRACTION_ONE
 from services.core.markets import Market
+from services.risk.health import has_fresh_mark, has_fresh_price
 from tests.properties.accounts import Account, least_left
 from tests.simulation.law import law
 
@@ -29,6 +30,12 @@ def spare(state: Any, subaccount: Any) -> int:
     return Account(state, subaccount).left(is_initial=False)
 
 
+def is_all_fresh(state: Any, subaccount: Any) -> bool:
+    """Whether every price that an account depends on was seen a moment ago."""
+    marks = all(has_fresh_mark(state, row.market) for row in subaccount.exposures.values() if row.size)
+    return marks and all(has_fresh_price(state, asset) for asset, idle in subaccount.idle.items() if idle)
+
+
 def band_of(state: Any, market: int) -> tuple[int, int]:
     """Mark and band of a market as matching has them."""
     return state.trading[market].mark_price_seen, state.markets[market].band
@@ -43,6 +50,8 @@ class Margins:
     bands: dict[int, tuple[int, int]] = field(default_factory=dict)
     """(mark, band) of matching's markets before the record that is judged."""
     before: int = 0
+    worths: dict[int, int] = field(default_factory=dict)
+    """What everybody had to spare before a settlement."""
     calm: bool = False
     admissions: int = 0
     fills: int = 0
@@ -63,6 +72,8 @@ class Margins:
     def prepare(self, state: Any, message: m.Message) -> None:
         """Look at a subaccount before its fill is booked."""
         self.calm = False
+        settles = isinstance(message, m.MarketSettled)
+        self.worths = {one.id: spare(state, one) for one in state.subaccounts.values()} if settles else {}
         if not isinstance(message, m.OrderFilled):
             return
         subaccount = state.subaccounts[message.subaccount]
@@ -80,9 +91,13 @@ class Margins:
 
     def judge(self, state: Any, message: m.Message, said: Sequence[m.Message]) -> None:
         """Judge what a record did: the orders that risk let pass, and the fill that it booked."""
+        for number, before in self.worths.items():
+            after = spare(state, state.subaccounts[number])
+            law(after == before, f"a settlement leaves {number} what it was worth, not {after - before} more")
         for one in said:
             if isinstance(one, m.OrderAdmitted | m.ReplaceRequested | m.QuotesAdmitted):
                 self.judge_admission(state, one)
+        self.worths = {}
         if isinstance(message, m.OrderFilled) and self.calm and self.before >= 0:
             self.fills += 1
             after = spare(state, state.subaccounts[message.subaccount])

@@ -281,7 +281,7 @@ def test_only_one_side_of_resting_orders_counted_is_found(monkeypatch: pytest.Mo
 
 def test_no_margin_call_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Orders rest on while the mark moves away from them, and their fills leave too little margin."""
-    monkeypatch.setattr("services.risk.margin_call.is_call_due", lambda *_state: False)
+    monkeypatch.setattr("services.risk.judging.margin_call", lambda *_state: [])
     assert "below maintenance margin" in str(finds(calm(commands=1_500)))
 
 

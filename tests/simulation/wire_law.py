@@ -58,11 +58,13 @@ def of_boxes(state: Any) -> dict[Any, int]:
 
 def judge_fired(state: Any, event: feeds_pb2.TriggerUpdated) -> bool:
     """Whether a trigger fired, and if so that its price is there: at its threshold or beyond, on its side."""
-    fires = event.status in (TriggerStatus.TRIGGERED, TriggerStatus.FAILED)
-    if not fires or event.kind not in (TriggerKind.STOP, TriggerKind.TAKE_PROFIT):
+    status, kind, side = int(event.status), int(event.kind), int(event.side)
+    if status not in (TriggerStatus.TRIGGERED, TriggerStatus.FAILED):
+        return False
+    if kind not in (TriggerKind.STOP, TriggerKind.TAKE_PROFIT):
         return False
     price = price_now(state, event.trigger_by, event.market)
-    rises = (event.kind == TriggerKind.STOP) == (event.side == common_pb2.SIDE_BID)
+    rises = (kind == TriggerKind.STOP) == (side == int(common_pb2.SIDE_BID))
     there = price >= event.trigger_price if rises else price <= event.trigger_price
     law(there, f"a trigger fires where its price is, not at {price}: {event}")
     return True
