@@ -28,9 +28,10 @@ from deploy.compiled import FOLDER as COMPILED
 from deploy.compiled import ROOT, compile_modules
 from services.core.fixed import INDEX_DECIMALS, Price
 from services.core.process import tune_collector
-from services.oracle.recorded import read_recording
+from services.oracle.recorded import SHARED, read_recording
 from services.risk.wires import Buckets, SeriesKind
 from tests.builders import DOLLAR
+from tests.market_data import FOLDER
 
 FIGURES = ROOT / "build" / "bench" / "margin.json"
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -122,7 +123,7 @@ def measured_size(count: int) -> Figures:
 
 def measured_path() -> Figures:
     """How often somebody was judged while the mark followed closes of a recording: its first, and those round its deepest fall."""
-    bars = read_recording(PATH, seed=1).bars
+    bars = read_recording(Path(os.environ.get(FOLDER) or SHARED) / PATH, seed=1).bars
     falls = [one.close - other.close for one, other in pairwise(bars[::HOUR])]
     deepest = max(0, falls.index(max(falls)) * HOUR - STEPS // 2)
     calm, crash = (followed([bar.close for bar in bars[one : one + STEPS + 1]]) for one in (0, deepest))
@@ -163,7 +164,7 @@ def measured(kind: str, count: int) -> Figures:
 
 
 def elsewhere(kind: str, count: int, interpreter: dict[str, str]) -> Figures:
-    """Measure in a process of its own."""
+    """Measure in a process of its own, whose interpreter has these settings."""
     console.print(f"[dim]{kind} {count:,}[/dim]")
     command = [sys.executable, "-m", "bench.margin", "--kind", kind, "--count", str(count)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | interpreter, stdout=subprocess.PIPE, check=True)  # noqa: S603 - ourselves
@@ -213,7 +214,9 @@ def main() -> None:
     console.print(f"{CHECKED:,} people who came by records, and as many who came by calls, leave equal states")
     sizes = [elsewhere("size", size, interpreter) for size in SIZES if not told.quick or size <= QUICK_MAX]
     show(sizes)
-    path = elsewhere("path", PEOPLE, interpreter)
+    path = elsewhere(
+        "path", PEOPLE, {}
+    )  # Touches are the same, compiled or not, and the copy has no recordings beside it.
     expiry = elsewhere("expiry", EXPIRING, interpreter)
     console.print(f"{STEPS:,} closes of {PATH.name}, {PEOPLE:,} people: {path}")
     console.print(f"a market ends: {expiry}")
