@@ -40,6 +40,7 @@ MATCHING = (
 RISK = (
     "margin",
     "admission",
+    "closing",
     "orders",
     "answers",
     "money",

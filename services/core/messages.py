@@ -206,6 +206,7 @@ EXITS_MAX = 2
 class PlaceOrder(Message, tag=12, frozen=True):
     """Place an order; price 0 with IOC or FOK is a market order, which risk gives the band's edge as protection price.
 
+    Where it only closes, and a fill at the edge would raise the account's risk, it gets the worst price at which it lowers it.
     `expires_ms` ends a resting order at that log time (GTD), 0 for never. `display` > 0 is what an iceberg shows of itself at a time.
     Orders and triggers of a subaccount in a market with the same `group` > 0 cancel one another: the first fill of one, or its
     trigger, ends the others (OCO). `exits` are armed when the order has filled, and are one another's group.

@@ -11,7 +11,7 @@ from services.core.reasons import Reason, Refusal
 from services.risk import margin
 from services.risk.fills import Flow, flow_of, flows, hold_moved, received
 from services.risk.health import Health, Parts, initial_of, part_of, parts_of, price_seen, total
-from services.risk.state import Exposure, State, Subaccount, hold_asset
+from services.risk.state import Exposure, OpenOrder, State, Subaccount, hold_asset
 
 
 class Change(NamedTuple):
@@ -28,6 +28,11 @@ class Change(NamedTuple):
         if side == Side.BUY:
             return self._replace(buys=self.buys + size, buy_hold=self.buy_hold + hold)
         return self._replace(sells=self.sells + size, sell_hold=self.sell_hold + hold)
+
+
+def change_of_order(order: OpenOrder) -> Change:
+    """Return what a new order adds."""
+    return Change(reducing=order.remaining if order.reduce_only else 0).plus(order.side, order.adds(), order.hold)
 
 
 def closes_at_most(exposure: Exposure, side: int, size: Size, *, reduce_only: bool) -> bool:
@@ -130,7 +135,7 @@ def missing_initial(state: State, subaccount: Subaccount, parts: Parts, coming: 
 
 
 def lowers_risk(state: State, subaccount: Subaccount, market: Market, exposure: Exposure, change: Change) -> bool:
-    """Whether what closes may pass without initial margin, for risk falls even at its worst price (F-DX-6)."""
+    """Whether what closes may pass without initial margin, for risk falls even at its worst price and with all that is open (F-DX-6)."""
     now = total(state, parts_of(state, subaccount))
     side = Side.SELL if exposure.size > 0 else Side.BUY
     resting = exposure.buys + change.buys if side == Side.BUY else exposure.sells + change.sells
@@ -142,7 +147,9 @@ def lowers_risk(state: State, subaccount: Subaccount, market: Market, exposure: 
         market, exposure.size, mark_price
     )
     part.holds += change.buy_hold + change.sell_hold
+    nets = {asset: one.net for asset, one in parts.items()}
     for one in parts.values():
         one.idle -= one.holds
     after: Health = total(state, parts)
-    return margin.lowers_risk(now.equity, now.maintenance, after.equity, after.maintenance)
+    brought = received(state, flows(state, subaccount), nets, price_seen(state), is_initial=False)
+    return margin.lowers_risk(now.equity, now.maintenance, after.equity + brought, after.maintenance)

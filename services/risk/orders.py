@@ -23,7 +23,8 @@ from services.core.messages import (
 from services.core.reasons import Reason, Refusal
 from services.risk import margin
 from services.risk.access import take_up
-from services.risk.admission import Change, check_admission, closes_at_most
+from services.risk.admission import Change, change_of_order, check_admission, closes_at_most
+from services.risk.closing import admit_nearer
 from services.risk.conditions import GROUP_MAX, check_exits, waits_as
 from services.risk.health import has_fresh_mark, has_fresh_price
 from services.risk.state import (
@@ -96,10 +97,11 @@ def check_order(state: State, place: PlaceOrder, origin: Origin) -> tuple[Market
         return refusal
     subaccount = known or Subaccount(place.subaccount)
     order = open_order(state, market, subaccount, place, origin)
-    change = Change(reducing=order.remaining if order.reduce_only else 0).plus(order.side, order.adds(), order.hold)
-    refusal = check_admission(state, subaccount, market, change, adds_risk=adds_risk) or (
-        check_exits(market, subaccount, place) if place.exits else None
-    )
+    refusal = check_admission(state, subaccount, market, change_of_order(order), adds_risk=adds_risk)
+    if refusal is not None and not (place.price or adds_risk or market.is_spot):
+        refusal = admit_nearer(state, subaccount, market, order, refusal)
+    if refusal is None and place.exits:
+        refusal = check_exits(market, subaccount, place)
     return refusal or (market, order, adds_risk)
 
 
