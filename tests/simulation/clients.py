@@ -186,9 +186,9 @@ class Requests:
         kinds = (m.TriggerKind.STOP, m.TriggerKind.TAKE_PROFIT)
         by_mark = m.TriggerBy.MARK
         self.rng.shuffle(near)
-        return [(kind, by_mark, at - at % market.tick, 0, 0) for kind, at in zip(kinds, near, strict=True) if at > 0][
-            : self.rng.randint(1, 2)
-        ]
+        pairs = zip(kinds, near, strict=True)
+        exits: list[m.Exit] = [(kind, by_mark, at - at % market.tick, 0, 0) for kind, at in pairs if at > 0]
+        return exits[: self.rng.randint(1, 2)]
 
     def trigger(self, client: Client, now_ms: int) -> m.PlaceTrigger:
         """Let an order wait for a price near by; at times one that closes what there is, or trails."""
