@@ -123,14 +123,16 @@ def growth(asset: Asset, amount: Amount, elapsed_ms: Milliseconds) -> Amount:
 def need_of(market: Market, exposure: Exposure, low: Price, high: Price) -> Need:
     """Maintenance margin and losses of one market at its worse side, in settlement units; rounds up.
 
-    max of maintenance(size), and per side of maintenance(size after its orders) + their fees and losses to the mark
+        max of maintenance(size), and per side of maintenance(size after its orders) + their fees and losses to the mark
+
+    What is lost is that of the side that loses more, which may be the other one: a debt of it needs margin as well.
     """
-    needs = [Need(maintenance_high(market, exposure.size, low, high))]
-    if exposure.buys:
-        needs.append(side_need(market, exposure, Side.BUY, low, high))
-    if exposure.sells:
-        needs.append(side_need(market, exposure, Side.SELL, low, high))
-    return max(needs)
+    whole, lost = maintenance_high(market, exposure.size, low, high), 0
+    for side, size in ((Side.BUY, exposure.buys), (Side.SELL, exposure.sells)):
+        if size:
+            need = side_need(market, exposure, side, low, high)
+            whole, lost = max(whole, need.whole), max(lost, need.lost)
+    return Need(whole, lost)
 
 
 def need_at_most(market: Market, exposure: Exposure, low: Price, high: Price) -> Need:
