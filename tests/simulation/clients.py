@@ -127,7 +127,8 @@ class Requests:
     def largest_size(self, market: Market, subaccount: int, price: int) -> int:
         """As much as the free collateral bears, at times a lot more; 0 when it bears none."""
         if market.is_inverse:
-            worth = market.lot * market.face * UNIT // 10**market.price_decimals
+            one: int = 10**market.price_decimals
+            worth = market.lot * market.face * UNIT // one
         else:
             numerator, denominator = market.unit
             worth = market.lot * price * numerator // denominator
