@@ -1,8 +1,7 @@
 """An account kept in step with the venue: a snapshot and the events after it; margin and profit need marks, so the venue is asked for them.
 
 What GetAccount would answer at the same `seq` this says too: balances, positions, open orders that have reached the book, what waits,
-and leverage limits. Events leave out the end of a TWAP and the group of an order, and tell what a slice traded with the next one. A
-settlement is followed by the position and the balance after it.
+and leverage limits. A settlement is followed by the position and the balance after it.
 """
 
 from typing import Any, TypeAlias
@@ -84,7 +83,7 @@ class AccountMirror:
         self.hold_changed(event.subaccount, market.base_asset if gives_base else market.settlement_asset, event.hold)
         self.orders.pop((event.subaccount, event.market, event.command_id, event.client_id), None)
         key = (event.subaccount, event.market, event.order_id, 0)
-        before = self.orders.pop(key, None)
+        self.orders.pop(key, None)
         if event.status in OPEN and event.remaining:
             self.orders[key] = pb.Order(
                 order_id=event.order_id,
@@ -96,9 +95,9 @@ class AccountMirror:
                 size=event.size,
                 remaining=event.remaining,
                 expires_ms=event.expires_ms,
-                reduce_only=before is not None and before.reduce_only,
-                kind=common_pb2.ORDER_KIND_CLIENT if before is None else before.kind,
-                group=0 if before is None else before.group,
+                reduce_only=event.reduce_only,
+                kind=event.kind,
+                group=event.group,
             )
 
     def quotes_updated(self, event: feeds_pb2.QuotesUpdated) -> None:
@@ -127,7 +126,7 @@ class AccountMirror:
     def trigger_updated(self, event: feeds_pb2.TriggerUpdated) -> None:
         """What waits, as it is now; what is over waits no more."""
         key = (event.subaccount, event.trigger_id)
-        before = self.triggers.pop(key, pb.Trigger())
+        self.triggers.pop(key, None)
         if event.status in WAITING:
             self.triggers[key] = pb.Trigger(
                 subaccount=event.subaccount,
@@ -138,7 +137,7 @@ class AccountMirror:
                 kind=event.kind,
                 trigger_by=event.trigger_by,
                 side=event.side,
-                time_in_force=before.time_in_force,
+                time_in_force=event.time_in_force,
                 trigger_price=event.trigger_price,
                 price=event.price,
                 size=event.size,
@@ -148,9 +147,9 @@ class AccountMirror:
                 group=event.group,
                 status=event.status,
                 parent=event.parent,
-                interval_ms=before.interval_ms,
+                interval_ms=event.interval_ms,
                 next_ms=event.next_ms,
-                ends_ms=before.ends_ms,
+                ends_ms=event.ends_ms,
             )
 
     def leverage_set(self, event: feeds_pb2.LeverageSet) -> None:

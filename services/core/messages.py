@@ -232,8 +232,8 @@ class PlaceTrigger(Message, tag=120, frozen=True):
     """Let an order wait in risk until a price reaches `trigger_price`; then it is placed as a PlaceOrder of that moment would be.
 
     A buy stop and a sell take-profit wait for a price at or above it, the others at or below. TRAILING follows the best price seen since
-    at a distance of `trail` (parts of 1e12 of it); its `trigger_price` > 0 is the price at which it begins to follow. Size 0 closes the
-    whole position of that moment (reduce-only). Price 0 with IOC is a market order.
+    at a distance of `trail` (parts of 1e12 of it); its `trigger_price` > 0 is an activation price, at which it begins to follow. Size 0
+    closes the whole position of that moment (reduce-only). Price 0 with IOC is a market order.
     """
 
     header: CommandHeader
@@ -1052,6 +1052,9 @@ class TriggerUpdated(Message, tag=132, frozen=True):
     limit: int = 0
     next_ms: Milliseconds = 0
     parent: CommandId = 0
+    time_in_force: int = TimeInForce.GTC
+    interval_ms: int = 0
+    ends_ms: Milliseconds = 0
 
 
 class BalanceChanged(Message, tag=91, frozen=True):
@@ -1095,6 +1098,9 @@ class OrderUpdated(Message, tag=93, frozen=True):
     reason: int = 0
     hold: Amount = 0
     expires_ms: Milliseconds = 0
+    group: int = 0
+    reduce_only: bool = False
+    kind: int = OrderKind.CLIENT
 
 
 QuoteState: TypeAlias = tuple[int, OrderId, int, Price, Size, Size, int]

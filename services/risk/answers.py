@@ -82,6 +82,9 @@ def updated(
             reason,
             subaccount.holds.get(hold_asset(market, order.side), 0),
             order.expires_ms,
+            max(0, order.group),
+            order.reduce_only,
+            order.kind,
         )
     ]
 

@@ -105,9 +105,12 @@ def begin(state: State, subaccount: Subaccount, trigger: Trigger) -> list[Messag
     subaccount.triggers[trigger.id] = trigger
     state.waiting.setdefault(trigger.market, {})[subaccount.id] = None
     trigger.below, trigger.above = thresholds(trigger)
-    events: list[Message] = [updated(subaccount, trigger, TriggerStatus.PENDING)]
     wires = wires_of(state, trigger.trigger_by, trigger.market)
-    if wires.has_reached(below=trigger.below, above=trigger.above):
+    has_reached = wires.has_reached(below=trigger.below, above=trigger.above)
+    if has_reached and trigger.kind == TriggerKind.TRAILING:  # It is told where it stands, once it follows.
+        return reached(state, subaccount, trigger)
+    events: list[Message] = [updated(subaccount, trigger, TriggerStatus.PENDING)]
+    if has_reached:
         return [*events, *reached(state, subaccount, trigger)]
     wires.arm((subaccount.id, trigger.id), below=trigger.below, above=trigger.above)
     return events
@@ -301,4 +304,7 @@ def updated(
         refusal.limit,
         trigger.next_ms,
         trigger.parent,
+        trigger.time_in_force,
+        trigger.interval_ms,
+        trigger.ends_ms,
     )

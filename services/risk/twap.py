@@ -215,13 +215,13 @@ def bound_of(market: Market, side: int, mark_price: Price, tolerance: Fraction) 
 
 
 def note_fill(subaccount: Subaccount, twap_id: int, size: Size) -> list[Message]:
-    """Count what a slice traded; the last of it ends the TWAP."""
+    """Count what a slice traded and tell it; the last of it ends the TWAP."""
     twap = subaccount.triggers.get(twap_id)
     if twap is None:
         return []
     twap.remaining -= abs(size)
     if twap.remaining > 0:
-        return []
+        return [updated(subaccount, twap, TriggerStatus.WORKING)]
     del subaccount.triggers[twap_id]
     twap.next_ms = 0
     return [updated(subaccount, twap, TriggerStatus.TRIGGERED)]

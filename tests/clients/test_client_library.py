@@ -125,12 +125,11 @@ async def test_a_stream_goes_on_at_another_gateway_and_each_order_acts_once(both
 
 
 def without_value(view: AccountView) -> AccountView:
-    """What a mirror can know: no margins, no value of positions, no end of a TWAP; what its slice traded is told with the next one."""
+    """What a mirror can know: no margins, and no value of positions."""
     nothing = Decimal(0)
     held = tuple(replace(one, unrealised_pnl=nothing) for one in view.positions)
     some = tuple(one for one in view.balances if one.idle or one.hold or one.unsettled)
-    waiting = tuple(replace(one, ends_ms=0, remaining=nothing) for one in view.triggers)
-    return replace(view, positions=held, balances=some, triggers=waiting, margins=(), at_ms=0, seq=0)
+    return replace(view, positions=held, balances=some, margins=(), at_ms=0, seq=0)
 
 
 def random_commands(chance: random.Random, open_ids: list[int]) -> list[pb.Command]:

@@ -108,7 +108,8 @@ def test_equal_slices_fill_the_whole(risk: Driven) -> None:
         assert (told.status, told.remaining, told.client_id) == (WORKING, COIN - number * SHARE, 3)
         filled = fill(risk, order, SHARE)
         assert the(m.OrderUpdated, filled).command_id == command.header.command_id
-        assert stands(filled) == ([(TRIGGERED, 0)] if number == 9 else [])
+        assert stands(filled) == [(TRIGGERED if number == 9 else WORKING, 0)]
+        assert the(m.TriggerUpdated, filled).remaining == COIN - (number + 1) * SHARE
         events = risk.wait(MINUTE)
     assert not stands(events)
     assert not waiting(risk)
