@@ -15,6 +15,7 @@ from tests.builders import (
     COIN,
     DOLLAR,
     FUTURE,
+    INVERSE,
     PERCENT,
     SPOT,
     START_MS,
@@ -287,6 +288,75 @@ def margin_call() -> Exchange:
     return exchange
 
 
+def collateral() -> Exchange:
+    """Play: coins are margin for a perpetual and an inverse one; when they fall, the debt that remains is repaid by selling them.
+
+    Bob makes every market; Alice has one bitcoin and no dollar, is long 2 BTC and long 4,000 inverse contracts.
+    """
+    exchange = Exchange()
+    for asset in (USDC, BITCOIN):
+        exchange.do("settlement", exchange.commands.list_asset(asset))
+    for listed in (BTC, SPOT, INVERSE):
+        exchange.do("funding", exchange.commands.list_market(listed))
+    for _ in range(4):
+        exchange.observe(8_000)
+    for who, coins, dollars in ((ALICE, 1, 0), (BOB, 50, 900_000)):
+        exchange.risk(who, exchange.commands.open(who))
+        exchange.do("settlement", exchange.commands.deposit(who, coins * 10**8, asset=BITCOIN.id))
+        if dollars:
+            exchange.do("settlement", exchange.commands.deposit(who, dollars * USDC_UNIT))
+    exchange.place(BOB, -1, 2 * COIN, MARK)
+    exchange.place(ALICE, 1, 2 * COIN, MARK)
+    exchange.place(BOB, -1, 4_000, MARK, market=INVERSE.id)
+    exchange.place(ALICE, 1, 4_000, MARK, market=INVERSE.id)
+    exchange.place(ALICE, -1, COIN // 10, MARK + 1_000, market=SPOT.id)
+    exchange.risk(ALICE, exchange.commands.withdraw(ALICE, 10**8, asset=BITCOIN.id))
+    for dollars in (7_000, 6_300, 5_800, 5_700):
+        exchange.place(BOB, 1, 5 * COIN, dollars * DOLLAR)
+        exchange.observe(dollars)
+        exchange.place(BOB, 1, 3 * COIN, dollars * DOLLAR)
+        exchange.place(BOB, 1, 9_000, dollars * DOLLAR, market=INVERSE.id)
+        exchange.place(BOB, 1, 3 * COIN, dollars * DOLLAR, market=SPOT.id)
+        for _ in range(3):
+            exchange.observe(dollars)
+    return exchange
+
+
+def waiting() -> Exchange:
+    """Play: a stop, a trailing stop, one of a pair, the exits of a bracket, a TWAP, an iceberg, protected quotes."""
+    exchange = trading((ALICE, 20_000), (BOB, 100_000), (CAROL, 20_000))
+    header = exchange.commands.header
+    exchange.place(BOB, 1, 5 * COIN, MARK - 20_000)
+    exchange.place(BOB, -1, 5 * COIN, MARK + 20_000)
+    exchange.place(BOB, -1, COIN, MARK)
+    entry = exchange.commands.place(ALICE, 1, COIN // 2, MARK)
+    exits: list[m.Exit] = [(m.TriggerKind.TAKE_PROFIT, m.TriggerBy.MARK, MARK + 30_000, 0, 0)]
+    exits.append((m.TriggerKind.STOP, m.TriggerBy.MARK, MARK - 15_000, 0, 0))
+    exchange.risk(ALICE, but(entry, exits=exits))
+    stop, trailing = m.TriggerKind.STOP, m.TriggerKind.TRAILING
+    mark, who = m.TriggerBy.MARK, CAROL.subaccount
+    exchange.risk(
+        CAROL, m.PlaceTrigger(header(CAROL), who, 1, stop, 1, IOC, mark, MARK + 10_000, 0, COIN // 10, group=5)
+    )
+    exchange.risk(
+        CAROL, m.PlaceTrigger(header(CAROL), who, 1, stop, -1, IOC, mark, MARK - 10_000, 0, COIN // 10, group=5)
+    )
+    exchange.risk(CAROL, m.PlaceTrigger(header(CAROL), who, 1, trailing, -1, IOC, mark, 0, 0, COIN // 10, 2 * PERCENT))
+    exchange.risk(CAROL, m.PlaceTwap(header(CAROL), who, 1, 1, COIN // 10, 300_000, 60_000, 4 * PERCENT))
+    exchange.place(BOB, -1, COIN, MARK + 10_000)
+    exchange.risk(BOB, but(exchange.commands.place(BOB, -1, COIN, MARK + 5_000), display=COIN // 10))
+    exchange.risk(BOB, m.SetProtection(header(BOB), BOB.subaccount, 1, 5_000, COIN // 10, 0, 10_000))
+    exchange.risk(
+        BOB, exchange.commands.quote(BOB, (91, -1, MARK + 2_000, COIN // 10), (92, 1, MARK - 2_000, COIN // 10))
+    )
+    exchange.place(ALICE, 1, COIN // 5, MARK + 6_000)
+    for dollars in (8_100, 8_200, 8_050, 7_840, 7_840):
+        exchange.observe(dollars)
+    exchange.observe(7_840, after_ms=60_000)
+    exchange.risk(CAROL, exchange.commands.cancel_all(CAROL))
+    return exchange
+
+
 def sessions() -> Exchange:
     """Play: a lease runs out, one is given up, a scheduled cancel comes true; keys with scopes come and go."""
     exchange = trading((ALICE, 1_000))
@@ -384,6 +454,13 @@ SCENARIOS = {
     "spot": Scenario("Coins for money.", spot, ("matching", "risk", "settlement")),
     "limits": Scenario("What the limits of a market let pass.", limits, ("matching",)),
     "margin_call": Scenario("What margin no longer bears is cancelled.", margin_call, ("risk",)),
+    "collateral": Scenario(
+        "Coins as margin of linear and inverse positions, and sold when they no longer are.",
+        collateral,
+        ("matching", "risk", "insurance_fund"),
+        ("risk",),
+    ),
+    "waiting": Scenario("What waits, what shows a part, what protects.", waiting, ("matching", "risk"), ("matching",)),
     "sessions": Scenario("Sessions, schedules and keys.", sessions, ("risk",)),
     "venue_decides": Scenario(
         "Fees, auction, change and end of a market.", venue_decides, ("settlement", "funding", "matching", "risk")

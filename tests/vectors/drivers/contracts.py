@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from services.core import contracts
 from services.core.fixed import FRACTION_ONE
-from services.core.markets import MarginTier, Market, is_tier_above
+from services.core.listing import is_tier_above
+from services.core.markets import MarginTier, Market
 from services.core.messages import MarketSettled
 from services.risk.state import Exposure, State
 from services.risk.steps import process_settled
