@@ -23,7 +23,7 @@ from services.local.composition import MACHINES
 from services.settlement.ledger.queries import TrialBalance, open_queries, queries_of
 from services.settlement.ledger.reader import open_streams, read_all
 from services.settlement.ledger.store import Store
-from tests.kafka.load import Line
+from tests.kafka.trader import Line
 from vigil.v1 import common_pb2, feeds_pb2
 
 READ = 5_000
@@ -43,6 +43,11 @@ NO_RESULTS = (
 """Refusals of a request rather than results of its command id."""
 MONEY = m.DepositCredited | m.WithdrawalRequested | m.WithdrawalReturned | m.FundContributed | m.DeficitCovered
 EFFECTS = m.AccountOpened | m.DepositCredited | m.WithdrawalRequested | m.OrderAdmitted | m.CancelRequested
+COUNTED = (
+    *("trade_executed", "liquidation_started", "fund_changed", "trigger_updated", "protection_tripped"),
+    *("market_delisted", "market_settled", "position_settled"),
+)
+WAITS = (m.TriggerStatus.PENDING, m.TriggerStatus.WORKING)
 OUTCOMES = {"done": common_pb2.COMMAND_OUTCOME_DONE, "refused": common_pb2.COMMAND_OUTCOME_REFUSED}
 
 Place = tuple[str, int]
@@ -83,9 +88,11 @@ class Verdict:
     resized: dict[tuple[int, int], int] = field(default_factory=dict)
     done: Counter[tuple[int, int]] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
+    triggers: dict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(list))
+    closed: Counter[int] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        counts = {name: self.events[name] for name in ("trade_executed", "liquidation_started", "fund_changed")}
+        counts = {name: self.events[name] for name in COUNTED}
         return (
             f"{sum(self.records.values())} records, {self.duplicates} repeated and {self.early} early ones dropped, "
             f"{self.digests} digests, {self.snapshots} snapshots, {len(self.results)} results, "
@@ -124,6 +131,8 @@ class Checker:
         self.judge_results()
         self.judge_sizes()
         self.judge_orders()
+        self.judge_triggers()
+        self.judge_ends()
         self.judge_transit()
         assert not any(self.verdict.funding.values()), f"funding paid = received: {self.verdict.funding}"
         return self.verdict
@@ -220,10 +229,22 @@ class Checker:
             self.verdict.results[key] = result
         elif kind == "funding_paid":
             self.verdict.funding[record.funding_paid.market, record.funding_paid.step] += record.funding_paid.payment
+        elif kind == "trigger_updated":
+            self.count_trigger(record.trigger_updated)
+        elif kind == "position_settled":
+            self.verdict.closed[record.position_settled.market] += record.position_settled.size == 0
         elif kind == "account_opened":
             self.verdict.effects[record.account_opened.account, "AccountOpened"] += 1
         elif kind == "trade_executed" and int(record.trade_executed.kind) == m.OrderKind.LIQUIDATION:
             assert record.at_ms - record.origin_ms <= LATE_MS, "a late liquidation was executed"
+
+    def count_trigger(self, told: feeds_pb2.TriggerUpdated) -> None:
+        """Count how a trigger stands; one that a command placed is its effect."""
+        statuses = self.verdict.triggers[told.subaccount, told.trigger_id]
+        if not statuses and not told.parent:
+            effect = "TwapPlaced" if int(told.kind) == m.TriggerKind.TWAP else "TriggerPlaced"
+            self.verdict.effects[account_of(told.subaccount), effect] += 1
+        statuses.append(int(told.status))
 
     def count_message(self, message: m.Message) -> None:
         """Count what goes between machines."""
@@ -290,6 +311,35 @@ class Checker:
         placed = self.verdict.admitted | self.verdict.resized
         assert {key: size for key, size in left.items() if size} == {key: size for key, size in placed.items() if size}
 
+    def judge_triggers(self) -> None:
+        """What waited has one end, or waits still."""
+        waits = {
+            (one.id, number)
+            for state in self.states("risk")
+            for one in state.subaccounts.values()
+            for number in one.triggers
+        }
+        for key, statuses in self.verdict.triggers.items():
+            assert all(status in WAITS for status in statuses[:-1]), f"trigger {key} went on after its end: {statuses}"
+        told = {key for key, statuses in self.verdict.triggers.items() if statuses[-1] in WAITS}
+        assert told == waits, f"told to wait are {told - waits}, wait untold {waits - told}"
+
+    def judge_ends(self) -> None:
+        """Of a market that has ended nothing is left, neither positions nor orders."""
+        for state in self.states("risk"):
+            ended = {market for market, steps in state.steps.items() if steps.ended}
+            for subaccount in state.subaccounts.values():
+                left = {number for number, one in subaccount.exposures.items() if one.size or one.cash or one.orders}
+                assert not left & ended, f"{subaccount.id} is still in markets {left & ended}, which have ended"
+
+    def dust(self) -> Counter[int]:
+        """What rounding may have left in clearing, per asset: less than a unit of each position that ended in an inverse market."""
+        markets = self.states("risk")[0].markets
+        most: Counter[int] = Counter()
+        for market, closed in self.verdict.closed.items():
+            most[markets[market].settlement_asset] += closed if markets[market].is_inverse else 0
+        return most
+
     def judge_transit(self) -> None:
         """What left one machine for another has arrived or is in flight."""
         balance: Counter[tuple[int, int, int]] = Counter()
@@ -314,7 +364,8 @@ class Checker:
         await read_all(await open_streams(self.home, store))
         queries = queries_of(store)
         trial = queries.trial_balance()
-        judge_trial(trial, nothing_moves=not any(isinstance(message, MONEY) for _, _, message in self.in_flight()))
+        moves = any(isinstance(message, MONEY) for _, _, message in self.in_flight())
+        judge_trial(trial, self.dust(), nothing_moves=not moves)
         for state in self.states("risk"):
             for subaccount in state.subaccounts.values():
                 booked = {one.asset: one.amount for one in queries.balances(subaccount.id) if one.book is m.Book.IDLE}
@@ -344,14 +395,15 @@ class Checker:
             assert outcome.value == "refused" or told == kept, f"{line} has other sizes: {result}"
 
 
-def judge_trial(trial: TrialBalance, *, nothing_moves: bool) -> None:
-    """Every machine's books sum to zero; so does real money over all, and with nothing under way without TRANSIT and CLEARING."""
+def judge_trial(trial: TrialBalance, dust: Counter[int], *, nothing_moves: bool) -> None:
+    """Every machine's books sum to zero; so does real money over all; with nothing under way TRANSIT is empty, CLEARING but for dust."""
     assert trial.lines, "the ledger has entries"
     assert not trial.unbalanced()
     for asset, books in trial.totals().items():
         assert sum(books.values()) == 0, f"asset {asset} sums to zero over all machines: {books}"
-        moving = {book: books.get(book, 0) for book in (m.Book.TRANSIT, m.Book.CLEARING)}
-        assert asset < 0 or not nothing_moves or not any(moving.values()), f"nothing of {asset} is under way: {moving}"
+        transit, clearing = (books.get(book, 0) for book in (m.Book.TRANSIT, m.Book.CLEARING))
+        rests = not transit and 0 <= clearing <= dust[asset]
+        assert asset < 0 or not nothing_moves or rests, f"nothing of {asset} is under way: {transit}, {clearing}"
 
 
 async def read_topic(home: KafkaLog, topic: str, partition: int) -> list[LogRecord]:

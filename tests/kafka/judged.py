@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from tests.kafka.checker import Checker, Verdict
-from tests.kafka.load import TRADERS, Line, Load
+from tests.kafka.load import TRADERS, Load
+from tests.kafka.trader import Line
 from tests.kafka.venue import Venue
 
 
@@ -21,7 +22,7 @@ async def judged_load(venue: Venue, seed: int, traders: int = TRADERS) -> AsyncI
         await load.finish()
     finally:
         await load.close()
-    await stopped_and_judged(venue, load.journal.lines)
+    load.verdict = await stopped_and_judged(venue, load.journal.lines)
     print(dict(load.journal.outcomes()))
 
 

@@ -15,12 +15,21 @@ import pytest_asyncio
 from services.client import Outcome, SigningKey, Unreachable, Vigil
 from services.client.submission import Pace, Result, SignedCommands, Ticket, send, sign_commands
 from services.client.vigil import cancel_command, order_command
+from services.client.waiting import (
+    STOP,
+    cancel_trigger_command,
+    leverage_command,
+    protection_command,
+    reset_protection_command,
+    trigger_command,
+    twap_command,
+)
 from services.core.keys import SigningKey as Key
 from services.core.topics import inbox
 from tests.kafka.checker import Verdict, read_topic
 from tests.kafka.judged import stopped_and_judged
-from tests.kafka.load import BUY, SYMBOL, Line
 from tests.kafka.processes import wait_until
+from tests.kafka.trader import BUY, SELL, SYMBOL, Line
 from tests.kafka.venue import SHARDS, Venue, running
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
@@ -36,7 +45,7 @@ CUSTOMERS, FRAMES = 10, 30
 IN_FLIGHT_MIN, ANSWERED_MIN = 100, 30
 FLOWING_AT_ONCE = 3
 """Of a customer; the others find no gateway any more."""
-COMMAND_TAGS = (*range(11, 16), *range(20, 27))
+COMMAND_TAGS = (*range(11, 16), *range(20, 27), *range(120, 126))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -66,7 +75,7 @@ class Customer:
             await client.close()
 
     async def enter(self) -> Self:
-        """Open the account, with money and an order that rests below the market."""
+        """Open the account, with money, an order that rests below the market and a stop that waits there."""
         first = self.clients[0]
         commands = [pb.Command(open_account=pb.OpenAccount()), deposit("10000")]
         self.note(commands, await first.submit(commands))
@@ -75,13 +84,19 @@ class Customer:
             return bool((await first.account()).balances)
 
         await wait_until(credited, "the deposit is there")
-        resting = [self.order(client_id=1), pb.Command(add_key=pb.AddKey(key=self.guest.public, scopes=1))]
+        key = pb.Command(add_key=pb.AddKey(key=self.guest.public, scopes=1))
+        resting = [self.order(client_id=1), self.stop(client_id=3), key]
         self.note(resting, await first.submit(resting))
         return self
 
     def order(self, client_id: int = 0) -> pb.Command:
         """A small order that nobody trades with."""
         return order_command(SYMBOL, BUY, size="0.001", price=self.mark * 97 // 100, client_id=client_id)
+
+    def stop(self, client_id: int = 0) -> pb.Command:
+        """A stop that no price reaches."""
+        price = self.mark * 80 // 100
+        return trigger_command(SYMBOL, SELL, STOP, size="0.001", trigger_price=price, client_id=client_id)
 
     def smaller(self) -> pb.ReplaceOrder:
         """The resting order with half its size."""
@@ -112,6 +127,11 @@ def deposit(amount: str) -> pb.Command:
     return pb.Command(faucet_deposit=pb.FaucetDeposit(asset="USDC", amount=amount))
 
 
+def twap() -> pb.Command:
+    """Ten slices that nobody trades with."""
+    return twap_command(SYMBOL, BUY, size="0.01", duration_ms=300_000, interval_ms=30_000, tolerance="0.01")
+
+
 def withdrawal(amount: str) -> pb.Command:
     return pb.Command(withdraw=pb.Withdraw(asset="USDC", amount=amount, address="somewhere"))
 
@@ -127,6 +147,12 @@ MUTATING: dict[str, tuple[Callable[[Customer], pb.Command], str]] = {
     "mass_quote": (lambda customer: pb.Command(mass_quote=customer.quotes()), ""),
     "schedule_cancel": (lambda _: pb.Command(schedule_cancel=pb.ScheduleCancel()), ""),
     "transfer": (lambda _: pb.Command(transfer=pb.Transfer(receiver=1, asset="USDC", amount="1")), ""),
+    "place_trigger": (lambda customer: customer.stop(), "TriggerPlaced"),
+    "place_twap": (lambda _: twap(), "TwapPlaced"),
+    "cancel_trigger": (lambda _: cancel_trigger_command(SYMBOL, client_id=3), ""),
+    "set_leverage": (lambda _: leverage_command(10), ""),
+    "set_protection": (lambda _: protection_command(SYMBOL, interval_ms=1_000, quantity_max="1"), ""),
+    "reset_protection": (lambda _: reset_protection_command(SYMBOL), ""),
     "add_key": (lambda customer: pb.Command(add_key=customer.other_key()), ""),
     "revoke_key": (lambda customer: pb.Command(revoke_key=pb.RevokeKey(key_id=customer.guest.key_id)), ""),
 }
@@ -215,7 +241,7 @@ async def test_a_request_that_comes_again_has_one_effect(venue: Venue) -> None:
     for (name, number), (customer, effect) in zip(combinations, done, strict=True):
         judge_effects(verdict, customer)
         if effect:
-            twice = name in ("faucet_deposit", "place_order")
+            twice = name in ("faucet_deposit", "place_order", "place_trigger")
             assert verdict.effects[customer.key.account, effect] == 1 + twice, (name, WAYS[number])
 
 

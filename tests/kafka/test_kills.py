@@ -26,6 +26,15 @@ async def venue(tmp_path_factory: pytest.TempPathFactory, kafka_tools: None) -> 
         yield venue
 
 
+async def ends_of_futures(venue: Venue, count: int) -> None:
+    """Wait until so many of the futures have come to their ends."""
+
+    async def ended() -> bool:
+        return len(await venue.ended()) >= count
+
+    await wait_until(ended, f"{count} futures end")
+
+
 async def test_every_service_may_be_killed_and_paused_at_any_time(venue: Venue) -> None:
     chance = random.Random(1)
     faults = [(name, fault) for name in venue.services for fault in ["kill"] * KILLS + ["pause"] * PAUSES]
@@ -43,8 +52,11 @@ async def test_every_service_may_be_killed_and_paused_at_any_time(venue: Venue) 
                 service.resume()
             await service.wait_until_healthy()
 
-    async with judged_load(venue, seed=1):
+    async with judged_load(venue, seed=1) as load:
         await asyncio.gather(*(strike() for _ in range(AT_ONCE)))
+        await load.does_everything()
+        await ends_of_futures(venue, 1)
+    assert load.verdict.events["position_settled"], "somebody held the future to its end"
     for service in venue.services.values():
         assert service.exits.count(-9) >= KILLS
 
@@ -64,6 +76,7 @@ async def test_two_instances_of_every_partition_do_no_harm(venue: Venue) -> None
                 await service.wait_until_healthy()
             await load.goes_on(20)
             await twin.stop()
+        await ends_of_futures(venue, 2)
 
 
 async def test_the_broker_may_be_killed_and_restarted_under_load(venue: Venue) -> None:

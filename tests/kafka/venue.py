@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 import signal
+import tomllib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -35,6 +39,23 @@ SMALLER_MARKET = {
 }
 
 
+FUTURES_S = (60, 85)
+"""Seconds from the beginning of a venue to the ends of its two futures: by then it was founded, and is loaded."""
+FUTURES: tuple[dict[str, Any], ...] = (
+    {"id": 901, "symbol": "BTC_USDC_SOON", "expiry_price": "INDEX_MEAN", "settlement_window_ms": 12_000},
+    {"id": 902, "symbol": "BTC_USD_SOON", "expiry_price": "TRADED_MEAN", "settlement_window_ms": 20_000},
+)
+"""What tells them from the futures of the first two calendars: the first pays dollars for coins, the second settles in the coin."""
+SOON: dict[str, Any] = {
+    "settlement_interval_ms": 60_000,
+    "settlement_offset_ms": 0,
+    "limit_steps": [],
+    "limit_pause_ms": 0,
+    "mark_interval_ms": 1_000,
+}
+"""Settled each minute, and no pause in which nobody could trade to the end."""
+
+
 class Venue:
     """Processes on a cluster. What they keep lies in `folder`; they may be stopped, judged and started again."""
 
@@ -43,9 +64,9 @@ class Venue:
         self.folder = folder
         self.home = KafkaLog(cluster.bootstrap, KafkaSettings(replicas=len(cluster.nodes), attempts=20))
         (folder / "logs").mkdir(parents=True)
-        self.markets = write_markets(folder)
-        self.prices = write_prices(folder)
         self.began_ms = wall_clock_ms()
+        self.markets = write_markets(folder, self.began_ms)
+        self.prices = write_prices(folder)
         self.partitions = dict.fromkeys(SERVICES, 1) | {"risk": SHARDS}
         self.gateways = [f"gateway-{number}" for number in range(1, gateways + 1)]
         names = [*SERVICES, *self.gateways, "ledger", "oracle"]
@@ -151,16 +172,25 @@ class Venue:
             if service.runs:
                 service.check()
 
+    async def told(self, topic: str, event: str) -> list[feeds_pb2.FeedRecord]:
+        """What a feed tells of one kind, repeats included."""
+        found: list[feeds_pb2.FeedRecord] = []
+        for partition in range(all_topics(self.partitions)[topic]):
+            end, offset = await self.home.end(topic, partition), 0
+            while offset < end:
+                records = await self.home.read(topic, partition, offset, 5_000, 1_000)
+                read = (feeds_pb2.FeedRecord.FromString(record.value) for record in records)
+                found += [record for record in read if record.WhichOneof("event") == event]
+                offset += len(records)
+        return found
+
     async def has_paid_funding(self) -> bool:
         """Whether the accounts have gone through a funding step."""
-        for partition in range(self.partitions["risk"]):
-            end, offset = await self.home.end("feed.account", partition), 0
-            while offset < end:
-                records = await self.home.read("feed.account", partition, offset, 5_000, 1_000)
-                if any(feeds_pb2.FeedRecord.FromString(record.value).HasField("funding_paid") for record in records):
-                    return True
-                offset += len(records)
-        return False
+        return bool(await self.told("feed.account", "funding_paid"))
+
+    async def ended(self) -> set[int]:
+        """Markets that have come to their ends."""
+        return {record.market_delisted.market for record in await self.told("feed.markets", "market_delisted")}
 
     async def is_quiet(self) -> bool:
         """Whether nothing is under way between the machines that run: all they have not answered are their own Ticks."""
@@ -194,14 +224,26 @@ class Venue:
         await self.home.close()
 
 
-def write_markets(folder: Path) -> Path:
-    """The venue file of the repository with a market whose hours are minutes, and a fund that can run dry."""
+def write_markets(folder: Path, began_ms: int) -> Path:
+    """The venue file of the repository with a market whose hours are minutes, a fund that can run dry, and futures that end soon."""
     text = MARKETS_FILE.read_text()
+    calendars = tomllib.loads(text)["calendar"]
     for old, new in SMALLER_MARKET.items():
         assert old in text, old
         text = text.replace(old, new)
-    (folder / "markets.toml").write_text(text)
+    ends = [datetime.fromtimestamp(began_ms // 1_000 + seconds, UTC) for seconds in FUTURES_S]
+    futures = [
+        table_of(calendar["market"] | SOON | own, end)
+        for calendar, own, end in zip(calendars, FUTURES, ends, strict=True)
+    ]
+    (folder / "markets.toml").write_text("\n".join([text, *futures]))
     return folder / "markets.toml"
+
+
+def table_of(market: dict[str, Any], expires: datetime) -> str:
+    """A market of the venue file; what it says reads the same in JSON and in TOML."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in market.items()]
+    return "\n".join(["[[market]]", *lines, f"expires = {expires.isoformat()}", ""])
 
 
 def write_prices(folder: Path) -> Path:
