@@ -248,7 +248,7 @@ class Checker:
 
     def count_message(self, message: m.Message) -> None:
         """Count what goes between machines."""
-        if isinstance(message, EFFECTS):
+        if isinstance(message, EFFECTS) and getattr(message, "kind", m.OrderKind.CLIENT) == m.OrderKind.CLIENT:
             self.verdict.effects[account_of(message.subaccount), type(message).__name__] += 1  # type: ignore[union-attr]
         match message:
             case m.OrderAdmitted():
