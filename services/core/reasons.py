@@ -93,6 +93,14 @@ class Reason(IntEnum):
     PRICE_LIMIT = 75
     MARKET_EXPIRED = 76
     NO_POSITION = 77
+    # fields of what waits, each with its own unit
+    INVALID_TRIGGER_PRICE = 78
+    INVALID_TRAIL = 79
+    INVALID_EXITS = 80
+    INVALID_DURATION = 81
+    INVALID_INTERVAL = 82
+    INVALID_SLICES = 83
+    INVALID_TOLERANCE = 84
 
 
 class Refusal(NamedTuple):
@@ -166,7 +174,7 @@ TEXT = {
     Reason.CANCELLED_BY_GROUP: "cancelled because another order or trigger of its group came first",
     Reason.CANCELLED_BY_PROTECTION: "cancelled by the market-maker protection of its account",
     Reason.PROTECTION_TRIPPED: "market-maker protection tripped; quotes are taken again at {limit}, when that is 0 after ResetProtection",
-    Reason.INVALID_TRIGGER: "fields do not go together; see PlaceTrigger and PlaceTwap in protos/; the nearest accepted is {limit}",
+    Reason.INVALID_TRIGGER: "fields do not go together; see PlaceTrigger and Exit in protos/",
     Reason.TOO_MANY_TRIGGERS: "at most {limit} triggers wait per subaccount and market",
     Reason.TRIGGER_NOT_OPEN: "nothing of this subaccount waits under this id",
     Reason.INVALID_LEVERAGE: "leverage is 1 to {limit}, or 0 for the markets' own, and must be covered by the margin held now",
@@ -176,5 +184,12 @@ TEXT = {
     Reason.PRICE_LIMIT: "the price passes the limit round the last settlement; the nearest accepted is {limit}",
     Reason.MARKET_EXPIRED: "the market expired",
     Reason.NO_POSITION: "there is no position that it could close",
+    Reason.INVALID_TRIGGER_PRICE: "a price of what waits is not on the market's ticks or too high; the nearest accepted is {limit}",
+    Reason.INVALID_TRAIL: "trail is out of range; the nearest accepted part of the price is {limit}",
+    Reason.INVALID_EXITS: "at most {limit} exits, of different kinds, of an order that may open a position; a spot market has none",
+    Reason.INVALID_DURATION: "duration is out of range or no multiple of the interval; the nearest accepted is {limit}",
+    Reason.INVALID_INTERVAL: "interval is out of range; the nearest accepted is {limit}",
+    Reason.INVALID_SLICES: "slices would be too small or too large; the nearest size accepted for the whole is {limit}",
+    Reason.INVALID_TOLERANCE: "tolerance is out of range; the nearest accepted part of the mark is {limit}",
     Reason.CUSTODY_SHORT: "custody holds less than was asked; the money is back in the account",
 }

@@ -7,18 +7,27 @@ from services.core.decimals import format_decimal
 from services.core.markets import Asset, Market
 from services.core.messages import MarketState
 from services.core.reasons import TEXT, Reason
-from services.gateway.fields import Listings
+from services.gateway.fields import FRACTION_DECIMALS, Listings
 from vigil.v1 import common_pb2
 from vigil.v1 import trading_pb2 as pb
 
-SIZES = (Reason.INVALID_SIZE, Reason.POSITION_LIMIT, Reason.OPEN_INTEREST_LIMIT, Reason.OWNER_LIMIT)
+SIZES = (
+    Reason.INVALID_SIZE,
+    Reason.POSITION_LIMIT,
+    Reason.OPEN_INTEREST_LIMIT,
+    Reason.OWNER_LIMIT,
+    Reason.INVALID_SLICES,
+)
 PRICES = (
     Reason.INVALID_PRICE,
     Reason.OUTSIDE_BAND,
     Reason.POST_ONLY_WOULD_TAKE,
     Reason.PREMIUM_TOO_LARGE,
     Reason.PRICE_LIMIT,
+    Reason.INVALID_TRIGGER_PRICE,
 )
+PARTS = (Reason.INVALID_TRAIL, Reason.INVALID_TOLERANCE)
+TIMES = (Reason.INVALID_DURATION, Reason.INVALID_INTERVAL)
 AMOUNTS = (Reason.INVALID_AMOUNT, Reason.BELOW_NOTIONAL_MIN, Reason.COLLATERAL_CAP)
 STATES = {int(state): state.name for state in MarketState}
 
@@ -36,6 +45,10 @@ class Units:
         """Limit of a refusal as people write it."""
         if reason == Reason.MARKET_STATE:
             return STATES.get(limit, str(limit))
+        if reason in PARTS:
+            return format_decimal(limit, FRACTION_DECIMALS)
+        if reason in TIMES:
+            return f"{format_decimal(limit, 3)} s"
         if reason == Reason.INSUFFICIENT_MARGIN:
             symbol = "of the unit of account" if self.unit is None else self.unit.symbol
             return f"{format_decimal(limit, WORTH_DECIMALS)} {symbol}"

@@ -38,7 +38,7 @@ def exits_of(order: pb.PlaceOrder, market: Market) -> list[m.Exit]:
     """Exits that an order leaves behind."""
     if len(order.exits) > m.EXITS_MAX:
         text = f"{len(order.exits)} exits: at most {m.EXITS_MAX} are accepted"
-        raise CommandRefused(Reason.INVALID_TRIGGER, m.EXITS_MAX, text)
+        raise CommandRefused(Reason.INVALID_EXITS, m.EXITS_MAX, text)
     return [exit_of(one, market) for one in order.exits]
 
 
@@ -54,11 +54,11 @@ def condition_of(asked: pb.Exit | pb.PlaceTrigger, market: Market) -> tuple[Pric
     is_trailing = trigger_kind_of(asked.kind) == TRAILING
     if bool(asked.trail) != is_trailing:
         text = "trail is the distance of TRAILING, a decimal part of the price such as 0.01, and of no other kind"
-        raise CommandRefused(Reason.INVALID_TRIGGER, 0, text)
-    trail = fraction_of(asked.trail, "trail", Reason.INVALID_TRIGGER) if is_trailing else 0
+        raise CommandRefused(Reason.INVALID_TRAIL, 0, text)
+    trail = fraction_of(asked.trail, "trail", Reason.INVALID_TRAIL) if is_trailing else 0
     if is_trailing and not asked.trigger_price:
         return 0, trail
-    return price_of(asked.trigger_price, market, Reason.INVALID_TRIGGER), trail
+    return price_of(asked.trigger_price, market, Reason.INVALID_TRIGGER_PRICE), trail
 
 
 def place_trigger(asked: pb.PlaceTrigger, header: m.CommandHeader, listings: Listings) -> m.PlaceTrigger:
@@ -103,7 +103,7 @@ def place_twap(asked: pb.PlaceTwap, header: m.CommandHeader, listings: Listings)
         size,
         asked.duration_ms,
         asked.interval_ms,
-        fraction_of(asked.tolerance, "tolerance", Reason.INVALID_TRIGGER),
+        fraction_of(asked.tolerance, "tolerance", Reason.INVALID_TOLERANCE),
         asked.client_id,
         reduce_only_of(asked, market),
     )

@@ -19,13 +19,11 @@ def check_condition(
     market: Market, kind: int, trigger_by: int, trigger_price: Price, trail: Fraction
 ) -> Refusal | None:
     """Refuse a condition that no price could meet as meant, with the nearest accepted value of the field that is wrong."""
-    if kind not in CONDITIONS:
-        return Refusal(Reason.INVALID_TRIGGER, TriggerKind.STOP)
-    if trigger_by not in SOURCES:
-        return Refusal(Reason.INVALID_TRIGGER, TriggerBy.MARK)
+    if kind not in CONDITIONS or trigger_by not in SOURCES:
+        return Refusal(Reason.INVALID_TRIGGER)
     if kind == TriggerKind.TRAILING:
         if not TRAIL_MIN <= trail <= TRAIL_MAX:
-            return Refusal(Reason.INVALID_TRIGGER, clamp(trail, TRAIL_MIN, TRAIL_MAX))
+            return Refusal(Reason.INVALID_TRAIL, clamp(trail, TRAIL_MIN, TRAIL_MAX))
         return check_level(market, trigger_price) if trigger_price else None
     return Refusal(Reason.INVALID_TRIGGER) if trail else check_level(market, trigger_price)
 
@@ -35,16 +33,14 @@ def check_level(market: Market, price: Price) -> Refusal | None:
     if on_grid(market, price) and price <= market.price_max:
         return None
     nearest = clamp(price - price % market.tick, market.tick, market.price_max)
-    return Refusal(Reason.INVALID_TRIGGER, nearest)
+    return Refusal(Reason.INVALID_TRIGGER_PRICE, nearest)
 
 
 def check_exits(market: Market, subaccount: Subaccount | None, place: PlaceOrder) -> Refusal | None:
     """Refuse exits of an order that opens nothing, two of one kind, and whatever a single one breaks."""
     kinds = dict.fromkeys(one[0] for one in place.exits)
-    if market.is_spot or place.reduce_only:
-        return Refusal(Reason.INVALID_TRIGGER)
-    if len(kinds) < len(place.exits) or len(place.exits) > EXITS_MAX:
-        return Refusal(Reason.INVALID_TRIGGER, EXITS_MAX)
+    if market.is_spot or place.reduce_only or len(kinds) < len(place.exits) or len(place.exits) > EXITS_MAX:
+        return Refusal(Reason.INVALID_EXITS, EXITS_MAX)
     for one in place.exits:
         refusal = check_exit(market, one)
         if refusal is not None:

@@ -72,20 +72,20 @@ def check_twap(state: State, market: Market, known: Subaccount | None, place: Pl
     return (
         check_schedule(place)
         or check_share(state, market, place)
-        or check_range(place.tolerance, TOLERANCE_MIN, market.band)
+        or check_range(Reason.INVALID_TOLERANCE, place.tolerance, TOLERANCE_MIN, market.band)
         or check_room(known, market, 1)
     )
 
 
 def check_schedule(place: PlaceTwap) -> Refusal | None:
     """Refuse times that are too short or too long, and a duration that is no multiple of its interval."""
-    refusal = check_range(place.duration_ms, DURATION_MIN_MS, DURATION_MAX_MS) or check_range(
-        place.interval_ms, INTERVAL_MIN_MS, INTERVAL_MAX_MS
+    refusal = check_range(Reason.INVALID_DURATION, place.duration_ms, DURATION_MIN_MS, DURATION_MAX_MS) or check_range(
+        Reason.INVALID_INTERVAL, place.interval_ms, INTERVAL_MIN_MS, INTERVAL_MAX_MS
     )
     if refusal is not None:
         return refusal
     rest = place.duration_ms % place.interval_ms
-    return Refusal(Reason.INVALID_TRIGGER, nearest_multiple(place.duration_ms, place.interval_ms)) if rest else None
+    return Refusal(Reason.INVALID_DURATION, nearest_multiple(place.duration_ms, place.interval_ms)) if rest else None
 
 
 def nearest_multiple(duration_ms: int, interval_ms: int) -> int:
@@ -94,9 +94,9 @@ def nearest_multiple(duration_ms: int, interval_ms: int) -> int:
     return lower if lower >= DURATION_MIN_MS else lower + interval_ms
 
 
-def check_range(value: int, low: int, high: int) -> Refusal | None:
+def check_range(reason: Reason, value: int, low: int, high: int) -> Refusal | None:
     """Refuse what is out of a range, with its nearer end."""
-    return None if low <= value <= high else Refusal(Reason.INVALID_TRIGGER, clamp(value, low, high))
+    return None if low <= value <= high else Refusal(reason, clamp(value, low, high))
 
 
 def check_share(state: State, market: Market, place: PlaceTwap) -> Refusal | None:
@@ -105,9 +105,9 @@ def check_share(state: State, market: Market, place: PlaceTwap) -> Refusal | Non
     share = on_lot(market, div_floor(place.size, count))
     least = least_size(market, state.marks[market.id].price)
     if share < least:
-        return Refusal(Reason.INVALID_TRIGGER, least * count)
+        return Refusal(Reason.INVALID_SLICES, least * count)
     if div_ceil(place.size, count) > market.order_size_max:
-        return Refusal(Reason.INVALID_TRIGGER, market.order_size_max * count)
+        return Refusal(Reason.INVALID_SLICES, market.order_size_max * count)
     return None
 
 

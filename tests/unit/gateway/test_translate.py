@@ -143,7 +143,7 @@ REFUSED = [
     ("an iceberg that never rests", order(display="0.1", time_in_force=FOK), Reason.INVALID_ORDER, "never do"),
     ("an iceberg that hides nothing", order(display="0.5"), Reason.INVALID_SIZE, "smaller than the size"),
     ("an iceberg's tip off the lot", order(display="0.00001"), Reason.INVALID_SIZE, "0.0001"),
-    ("three exits", order(exits=[pb.Exit(kind=STOP, trigger_price="1")] * 3), Reason.INVALID_TRIGGER, "at most 2"),
+    ("three exits", order(exits=[pb.Exit(kind=STOP, trigger_price="1")] * 3), Reason.INVALID_EXITS, "at most 2"),
     ("an exit of no kind", order(exits=[pb.Exit()]), Reason.INVALID_TRIGGER, "STOP (1)"),
     ("a cancel of something unheard of", pb.Command(cancel_all=pb.CancelAll(what=4)), Reason.INVALID_ORDER, "2 (trig"),
     ("self-trade unheard of", order(self_trade=9), Reason.INVALID_ORDER, "DECREMENT (3)"),

@@ -116,11 +116,11 @@ def test_a_trailing_exit_begins_at_the_fill(risk: Driven) -> None:
 
 
 REFUSED: list[tuple[str, Reason, int, dict[str, Any]]] = [
-    ("two stops", Reason.INVALID_TRIGGER, m.EXITS_MAX, {"exits": [LOSS, LOSS]}),
-    ("three exits", Reason.INVALID_TRIGGER, m.EXITS_MAX, {"exits": [LOSS, GAIN, TRAIL]}),
-    ("off the tick", Reason.INVALID_TRIGGER, MARK, {"exits": [(STOP, 1, MARK + 3, 0, 0)]}),
-    ("a limit off the tick", Reason.INVALID_TRIGGER, MARK, {"exits": [(STOP, 1, MARK, MARK + 3, 0)]}),
-    ("of an order that closes", Reason.INVALID_TRIGGER, 0, {"exits": [LOSS], "reduce_only": True}),
+    ("two stops", Reason.INVALID_EXITS, m.EXITS_MAX, {"exits": [LOSS, LOSS]}),
+    ("three exits", Reason.INVALID_EXITS, m.EXITS_MAX, {"exits": [LOSS, GAIN, TRAIL]}),
+    ("off the tick", Reason.INVALID_TRIGGER_PRICE, MARK, {"exits": [(STOP, 1, MARK + 3, 0, 0)]}),
+    ("a limit off the tick", Reason.INVALID_TRIGGER_PRICE, MARK, {"exits": [(STOP, 1, MARK, MARK + 3, 0)]}),
+    ("of an order that closes", Reason.INVALID_EXITS, m.EXITS_MAX, {"exits": [LOSS], "reduce_only": True}),
     ("no group", Reason.INVALID_ORDER, 0, {"group": 2**32}),
 ]
 
@@ -142,4 +142,4 @@ def test_a_spot_order_has_no_exits(risk: Driven) -> None:
     risk.tell(m.MarketListed(SPOT))
     risk.tell(m.SettlementMarked(2, MARK))
     order = m.PlaceOrder(risk.commands.header(ALICE), WHO, 2, BUY, m.TimeInForce.GTC, MARK, COIN // 100, exits=[LOSS])
-    assert reason_of(risk.tell(order)) is Reason.INVALID_TRIGGER
+    assert reason_of(risk.tell(order)) is Reason.INVALID_EXITS

@@ -67,15 +67,15 @@ DOOR: list[tuple[str, Reason, int, dict[str, Any]]] = [
     ("off the lot", Reason.INVALID_SIZE, 2 * BTC.position_max, {"size": COIN + 5}),
     ("no side", Reason.INVALID_ORDER, 0, {"side": 0}),
     ("a name in use", Reason.DUPLICATE_CLIENT_ID, 0, {"client_id": 4}),
-    ("too short", Reason.INVALID_TRIGGER, DURATION_MIN_MS, {"duration_ms": MINUTE}),
-    ("too long", Reason.INVALID_TRIGGER, DURATION_MAX_MS, {"duration_ms": 2 * DURATION_MAX_MS}),
-    ("too often", Reason.INVALID_TRIGGER, INTERVAL_MIN_MS, {"interval_ms": 1_000}),
-    ("too rarely", Reason.INVALID_TRIGGER, INTERVAL_MAX_MS, {"interval_ms": 2 * INTERVAL_MAX_MS}),
-    ("no multiple", Reason.INVALID_TRIGGER, 10 * MINUTE, {"duration_ms": 10 * MINUTE + 1}),
-    ("slices below the lot", Reason.INVALID_TRIGGER, 100, {"size": 90}),
-    ("slices too large", Reason.INVALID_TRIGGER, 10 * BTC.order_size_max, {"size": 10 * BTC.order_size_max + 10}),
-    ("no tolerance", Reason.INVALID_TRIGGER, TOLERANCE_MIN, {"tolerance": 0}),
-    ("beyond the band", Reason.INVALID_TRIGGER, BTC.band, {"tolerance": BTC.band + 1}),
+    ("too short", Reason.INVALID_DURATION, DURATION_MIN_MS, {"duration_ms": MINUTE}),
+    ("too long", Reason.INVALID_DURATION, DURATION_MAX_MS, {"duration_ms": 2 * DURATION_MAX_MS}),
+    ("too often", Reason.INVALID_INTERVAL, INTERVAL_MIN_MS, {"interval_ms": 1_000}),
+    ("too rarely", Reason.INVALID_INTERVAL, INTERVAL_MAX_MS, {"interval_ms": 2 * INTERVAL_MAX_MS}),
+    ("no multiple", Reason.INVALID_DURATION, 10 * MINUTE, {"duration_ms": 10 * MINUTE + 1}),
+    ("slices below the lot", Reason.INVALID_SLICES, 100, {"size": 90}),
+    ("slices too large", Reason.INVALID_SLICES, 10 * BTC.order_size_max, {"size": 10 * BTC.order_size_max + 10}),
+    ("no tolerance", Reason.INVALID_TOLERANCE, TOLERANCE_MIN, {"tolerance": 0}),
+    ("beyond the band", Reason.INVALID_TOLERANCE, BTC.band, {"tolerance": BTC.band + 1}),
 ]
 
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_sliced_is_refused_with_what_would_be_accepted(
 def test_slices_are_worth_the_smallest_notional(risk: Driven) -> None:
     risk.tell(m.MarketChanged(but(BTC, notional_min=100 * USDC_UNIT)))
     result = the(m.CommandResolved, risk.tell(twap(risk, size=10_000)))
-    assert (result.reason, result.limit) == (Reason.INVALID_TRIGGER, 10 * 1_250)
+    assert (result.reason, result.limit) == (Reason.INVALID_SLICES, 10 * 1_250)
     assert reason_of(risk.tell(twap(risk, size=result.limit))) is Reason.NONE
 
 
