@@ -64,6 +64,7 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stop: str = ""
     take_profit: str = ""
     trail: str = ""
+    trigger_price: str = ""
     trigger_by: str = ""
     oco: Number = 0
     bracket_tp: str = ""
@@ -90,6 +91,10 @@ def command_of(terms: OrderTerms, now_ms: Milliseconds) -> pb.Command:
     conditions = said(terms, *CONDITIONS)
     only_one(conditions)
     chosen(terms.self_trade, SELF_TRADES, "--self-trade")
+    if terms.trigger_price and not terms.trail:
+        raise typer.BadParameter(
+            "--trigger-price is where --trail begins to follow; --stop and --take-profit name theirs"
+        )
     if terms.trigger_by and not conditions and not said(terms, "bracket_tp", "bracket_sl"):
         raise typer.BadParameter(
             "--trigger-by is for orders that wait: give --stop, --take-profit, --trail or a bracket"
@@ -128,7 +133,7 @@ def waiting_order(terms: OrderTerms, condition: str) -> pb.Command:
         SIDES[terms.side],
         CONDITIONS[condition],
         size=None if terms.size == WHOLE_POSITION else terms.size,
-        trigger_price=terms.stop or terms.take_profit or None,
+        trigger_price=terms.stop or terms.take_profit or terms.trigger_price or None,
         price=terms.price or None,
         trail=part_of(terms.trail, "--trail") if terms.trail else None,
         trigger_by=trigger_by_of(terms),

@@ -72,6 +72,12 @@ TRIGGERS: dict[str, tuple[dict[str, Any], pb.PlaceTrigger]] = {
             time_in_force=c.TIME_IN_FORCE_POST_ONLY,
         ),
     ),
+    "trailing from a price on": (
+        {"trail": "2%", "trigger_price": "8200"},
+        pb.PlaceTrigger(
+            kind=c.TRIGGER_KIND_TRAILING, trail="0.02", trigger_price="8200", time_in_force=c.TIME_IN_FORCE_IOC
+        ),
+    ),
     "trailing by part": (
         {"trail": "0.03", "reduce_only": True},
         pb.PlaceTrigger(
@@ -105,6 +111,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "give --stop, --take-profit, --trail or a bracket",
     ),
     "no such choice": ({"self_trade": "never"}, "there are reject-taker, cancel-maker, cancel-both, decrement"),
+    "a start of no trail": ({"stop": "1", "trigger_price": "2"}, "where --trail begins to follow"),
     "no part": ({"trail": "two"}, "write a part such as 2% or 0.02"),
     "half a bracket": ({"price": "1", "bracket_tp": "8000:"}, "write TRIGGER or TRIGGER:LIMIT"),
     "no time": ({"price": "1", "expires_in": "5"}, "write 500ms, 30s, 5m, 2h or 1d"),
