@@ -65,9 +65,9 @@ class Collateral(msgspec.Struct, array_like=True, frozen=True):
     Weight of a net of q whole units: min(weight, weight_base / (1 + weight_penalty * sqrt(q))); without a base the weight itself.
     A debt of q needs q * max(base, factor * sqrt(q)) beside counting in full. Fractions are parts of 1e12. `index` names the price, ""
     is the unit of account itself, worth one. `account_max` and `venue_max` are what counts at most, of one subaccount (each of an
-    account has its own) and of all, 0 for no limit. `minute_move_max` bounds the price's move per minute, 0 for no bound; a spread of the sources beyond
-    `dispersion_free` is taken off the price; fewer than `sources_min` believed sources, or more than `dispersion_max` between them,
-    leave the price as it was.
+    account has its own) and of all, 0 for no limit. `minute_move_max` bounds the price's move per minute, 0 for no bound; a spread of
+    the sources beyond `dispersion_free` is taken off the price; fewer than `sources_min` believed sources, or more than
+    `dispersion_max` between them, leave the price as it was.
     `borrow_rate_max` is the most that a debt can grow per hour.
     """
 
@@ -93,6 +93,11 @@ class Collateral(msgspec.Struct, array_like=True, frozen=True):
 NO_COLLATERAL = Collateral()
 UNIT_OF_ACCOUNT = Collateral(initial_weight=FRACTION_ONE, maintenance_weight=FRACTION_ONE)
 """An asset that is worth one, in full: what equity and margin are counted in."""
+
+
+def is_unit(terms: Collateral) -> bool:
+    """Whether worth may be counted in an asset: it is worth one, without an index; the first one listed gives its symbol to worth."""
+    return terms.initial_weight > 0 and not terms.index
 
 
 class Asset(msgspec.Struct, array_like=True, frozen=True):

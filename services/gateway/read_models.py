@@ -6,7 +6,7 @@ They are read from the beginning of their feeds, but states of markets, which co
 from services.core.collateral import PRICE_ONE
 from services.core.feeds import plain_fields
 from services.core.fixed import AssetId, MarketId
-from services.core.markets import NO_COLLATERAL, Asset, Market
+from services.core.markets import NO_COLLATERAL, Asset, Market, is_unit
 from services.gateway.listed import listed
 from vigil.v1 import common_pb2, feeds_pb2, market_data_pb2
 
@@ -42,7 +42,7 @@ class Listings:
         """Note a listed asset."""
         asset = listed(said, Asset)
         self.assets[asset.id] = self.asset_symbols[asset.symbol] = asset
-        if asset.collateral.initial_weight and not asset.collateral.index:
+        if is_unit(asset.collateral):
             self.unit = self.unit or asset
 
     def take_market(self, said: common_pb2.Market) -> None:

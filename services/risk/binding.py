@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from services.core.collateral import WORTH_DECIMALS
 from services.core.decimals import format_decimal
 from services.core.fixed import FRACTION_ONE, Amount, div_ceil, div_floor
+from services.core.markets import is_unit
 from services.risk.health import Health, is_due, is_liquidatable
 from services.risk.margin import WITHDRAWAL_FRACTION
 from services.risk.state import State, Subaccount
@@ -62,10 +63,8 @@ def unsettled(state: State, subaccount: Subaccount) -> str:
 
 def unit_of(state: State) -> str:
     """Symbol of the asset that is the unit of account."""
-    for asset in state.assets.values():
-        if not asset.collateral.index and asset.collateral.initial_weight == FRACTION_ONE:
-            return asset.symbol
-    return "of the unit of account"
+    units = (asset.symbol for asset in state.assets.values() if is_unit(asset.collateral))
+    return next(units, "of the unit of account")
 
 
 def grouped(units: int, decimals: int) -> str:

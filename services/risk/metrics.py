@@ -7,14 +7,13 @@ from services.core.collateral import WORTH_DECIMALS
 from services.core.contracts import notional
 from services.core.fixed import Amount, AssetId, MarketId, Size
 from services.core.metrics import PAUSE_EVERY, Family, Metrics, Reading
+from services.risk.binding import unit_of
 from services.risk.health import Part, health
 from services.risk.state import State, Subaccount
 from services.risk.wires import SeriesKind
 
 BANDS = (50, 70, 80, 90, 100)
 """Percent of equity that maintenance margin takes; at 100 a subaccount is liquidated."""
-UNIT = "USD"
-"""What equity and margin over all assets are counted in."""
 
 SUBACCOUNTS = Family("vigil_subaccounts", "Subaccounts that have ever held something")
 POSITIONS = Family("vigil_positions", "Subaccounts with a position", ("market", "side"))
@@ -98,13 +97,14 @@ def measure(state: State) -> Iterator[Reading | None]:
     yield Reading(LIQUIDATIONS, (), totals.liquidations)
     yield Reading(QUEUE, (), len(state.queue))
     yield Reading(TOUCHED, (), len(state.touched))
-    yield Reading(EQUITY, (UNIT,), totals.equity, WORTH_DECIMALS)
-    yield Reading(DEBTS, (UNIT,), totals.negative, WORTH_DECIMALS)
+    unit = unit_of(state)
+    yield Reading(EQUITY, (unit,), totals.equity, WORTH_DECIMALS)
+    yield Reading(DEBTS, (unit,), totals.negative, WORTH_DECIMALS)
     yield from wire_readings(state)
     yield from market_readings(state, totals)
     for percent, (subaccounts, exposed) in totals.near.items():
-        yield Reading(NEAR, (UNIT, str(percent)), subaccounts)
-        yield Reading(NEAR_EXPOSURE, (UNIT, str(percent)), exposed, WORTH_DECIMALS)
+        yield Reading(NEAR, (unit, str(percent)), subaccounts)
+        yield Reading(NEAR_EXPOSURE, (unit, str(percent)), exposed, WORTH_DECIMALS)
     for asset, total in totals.assets.items():
         if asset not in state.assets:  # Money of an asset that is not listed here yet.
             continue

@@ -52,17 +52,17 @@ def test_risk_shows_margin_exposure_and_who_is_near_liquidation(exchange: Exchan
     assert found["vigil_initial_margin", "USDC"] == 790 + 1.5 * 790 + 39.5
     assert found["vigil_holds", "USDC"] > 0
     assert found["vigil_unsettled_debt", "USDC"] == 0
-    assert found["vigil_subaccounts_near_liquidation", "USD", "50"] == 0
-    assert found["vigil_equity", "USD"] == 800 + (100_000 - 8_000 * 2 / 5_000 + 200) + 1_000
-    assert found["vigil_negative_equity", "USD"] == 0
+    assert found["vigil_subaccounts_near_liquidation", "USDC", "50"] == 0
+    assert found["vigil_equity", "USDC"] == 800 + (100_000 - 8_000 * 2 / 5_000 + 200) + 1_000
+    assert found["vigil_negative_equity", "USDC"] == 0
 
 
 def test_risk_shows_who_is_below_zero(exchange: Exchange) -> None:
     risk = exchange.state("risk")
     risk.marks[1].price = 6_000 * DOLLAR
     found = shown("risk", risk)
-    assert found["vigil_negative_equity", "USD"] == 4_000 - 1_000
-    assert found["vigil_equity", "USD"] == (100_000 - 8_000 * 2 / 5_000 + 4_000) + 1_000
+    assert found["vigil_negative_equity", "USDC"] == 4_000 - 1_000
+    assert found["vigil_equity", "USDC"] == (100_000 - 8_000 * 2 / 5_000 + 4_000) + 1_000
 
 
 def test_risk_shows_what_waits(exchange: Exchange) -> None:
