@@ -7,8 +7,8 @@ import pytest
 from services.core import messages as m
 from services.core.reasons import Reason
 from services.risk.protection import TIME_MAX_MS
-from tests.builders import ALICE, BTC, COIN, Driven, only, reason_of, the
-from tests.unit.risk.waiting import WHO
+from tests.builders import ALICE, BTC, COIN, SPOT, Driven, only, reason_of, the
+from tests.unit.risk.waiting import MARK, WHO
 
 
 def protect(risk: Driven, **terms: Any) -> list[m.Message]:
@@ -26,6 +26,15 @@ def test_what_is_set_is_told_to_matching_and_again_by_a_reset(risk: Driven) -> N
     none = m.ProtectionSet(WHO, 1, 0, 0, 0, 0)
     assert the(m.ProtectionSet, risk.tell(m.ResetProtection(risk.commands.header(ALICE), WHO, 1))) == none
     assert not risk.state.subaccounts[WHO].protections
+
+
+def test_quotes_of_a_spot_market_are_protected_too(risk: Driven) -> None:
+    risk.tell(m.MarketListed(SPOT))
+    risk.tell(m.SettlementMarked(SPOT.id, MARK))
+    told = the(m.ProtectionSet, protect(risk, market=SPOT.id))
+    assert told.market == SPOT.id
+    quotes = risk.tell(risk.commands.quote(ALICE, (1, 1, MARK, COIN // 100), market=SPOT.id))
+    assert the(m.QuotesAdmitted, quotes).market == SPOT.id
 
 
 def test_a_trip_is_told_to_the_account(risk: Driven) -> None:
