@@ -78,6 +78,12 @@ def test_box_without_its_expiry_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     assert broken_by(wires_are_a_full_scan, 500)
 
 
+def test_no_margin_call_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders rest on while prices move away from them, though their fills would leave too little margin."""
+    monkeypatch.setattr("services.risk.judging.margin_call", lambda *_state: [])
+    assert "called" in broken_by(wires_are_a_full_scan, 500)
+
+
 def test_funding_on_the_size_after_the_fill_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fill comes before its position was brought up to the last step, which is then paid on another size."""
     monkeypatch.setattr("services.risk.answers.steps", SimpleNamespace(bring_up=lambda *_what: []))

@@ -38,6 +38,8 @@ ETH = Asset(
 )
 ASSETS = (USDC, BTC, ETH)
 PRICES = {"BTC_USD": 8_000 * UNIT, "ETH_USD": 200 * UNIT}
+BITCOIN = 1
+"""The bitcoin perpetual."""
 DYING = 4
 """The market that admins may delist."""
 FUTURES = 10
@@ -81,7 +83,7 @@ def markets(matching_partitions: int) -> list[Market]:
     """Return the markets, spread over the matching partitions; ids are places in the list plus one."""
     last = matching_partitions - 1
     bitcoin = replace(
-        market(1, "BTC_USDC_PERP", "BTC_USD", 0),
+        market(BITCOIN, "BTC_USDC_PERP", "BTC_USD", 0),
         price_max=10_000_000,
         position_max=1_000_000,
         initial_margin_factor=FRACTION_ONE * 3 // 10_000,

@@ -12,6 +12,8 @@ from tests.simulation.clients import Client, Requests
 from tests.simulation.venue import ADMIN_KEYS, ASSETS, BTC, ETH, PRICES, UNIT, USDC, calendar, futures, markets
 
 ENCODE = msgspec.msgpack.Encoder().encode
+DEPOSITS = (500, 2_000, 8_000)
+"""Dollars that clients start with."""
 Outside = list[tuple[str, int, bytes]]
 """(topic, partition, value)."""
 
@@ -49,7 +51,7 @@ class Workload:
         records = [*self.to("settlement", [*listings, contribution])]
         for client in self.clients:
             opening = m.OpenAccount(requests.header(client, now_ms), client.keys[0].key)
-            amount = self.rng.choice((500, 2_000, 8_000)) * UNIT
+            amount = self.rng.choice(DEPOSITS) * UNIT
             deposits: list[m.Message] = []
             if self.rng.random() < 0.8:
                 deposits.append(m.FaucetDeposit(requests.header(client, now_ms), client.subaccount, USDC.id, amount))
