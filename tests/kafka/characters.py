@@ -41,6 +41,8 @@ TIMES_IN_FORCE = common_pb2.TimeInForce.values()
 RESTING = (common_pb2.TIME_IN_FORCE_GTC, common_pb2.TIME_IN_FORCE_POST_ONLY, common_pb2.TIME_IN_FORCE_POST_ONLY_SLIDE)
 SELF_TRADES = common_pb2.SelfTrade.values()
 CLIENT_IDS_KEPT = 12
+QUOTES = 1_000_000
+"""Client ids of quotes, which no order has."""
 ADDRESS = "somewhere"
 ORDERS, TRIGGERS = 1, 2
 """Bits of what a cancel takes away."""
@@ -145,7 +147,9 @@ def carry(trader: Trader) -> list[pb.Command]:
 def carried_quotes(trader: Trader, symbol: str, size: int) -> pb.Command:
     """A quote on either side, always the same two."""
     distance = trader.chance.choice((3, 10))
-    quotes = [quote(1 + number, side, trader.away(side, distance), size) for number, side in enumerate((BUY, SELL))]
+    quotes = [
+        quote(QUOTES + number, side, trader.away(side, distance), size) for number, side in enumerate((BUY, SELL))
+    ]
     return mass_quote_command(symbol, quotes)
 
 
