@@ -39,7 +39,7 @@ SMALLER_MARKET = {
 }
 
 
-FUTURES_S = (45, 75)
+FUTURES_S = (55, 80)
 """Seconds from the beginning of a venue to the ends of its two futures: by then it was founded, and is loaded."""
 FUTURES: tuple[dict[str, Any], ...] = (
     {"id": 901, "symbol": "BTC_USDC_SOON", "expiry_price": "INDEX_MEAN", "settlement_window_ms": 12_000},
