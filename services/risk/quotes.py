@@ -41,6 +41,7 @@ from services.risk.state import (
     Terms,
     add_order,
     begin_terms,
+    drop_empty,
     end_order,
     exposure_of,
     hold_of,
@@ -184,6 +185,7 @@ def process_answered(state: State, answered: QuotesAnswered) -> list[Message]:
     rows = [settle(subaccount, market, exposure, answer) for answer in answered.quotes]
     states = [row for row in rows if row is not None]
     hold = subaccount.holds.get(market.settlement_asset, 0)
+    drop_empty(state, subaccount, market.id)
     return [
         *state.commands.resolve(account_of(subaccount.id), answered.command_id),
         QuotesUpdated(subaccount.id, market.id, answered.command_id, states, hold),
