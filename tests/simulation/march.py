@@ -1,5 +1,6 @@
 """12 and 13 March 2020 as recorded, hour by hour, with two hundred accounts: makers quote, most others are long with borrowed strength.
 
+They trade bitcoin in dollars and in bitcoin, and spot; a quarter of the takers have coins and no dollars.
 The history is made once per process and shared; tests judge it, replay it in other homes and split it.
 """
 
@@ -11,12 +12,14 @@ from functools import cache
 import msgspec
 
 from services.core import messages as m
-from services.core.fixed import SLOTS
+from services.core.fixed import INDEX_DECIMALS
 from services.core.keys import account_of_key, key_id
+from services.core.markets import Asset, Market
 from services.core.spine import Output
 from services.local.venue import read_venue
 from services.oracle.recorded import read_recording
 from tests.market_data import market_data
+from tests.properties.accounts import Account
 from tests.simulation.pump import Pump
 from tests.simulation.world import MACHINES
 from vigil.v1.feeds_pb2 import FeedRecord
@@ -27,8 +30,13 @@ STEP_MS = 300_000
 MAKERS, TAKERS = 10, 190
 SOURCES = ("a", "b", "c")
 ENTRIES_BETWEEN_CHECKS = 1_000
-CENTICOIN = 1_000
-"""A hundredth of a BTC in units of size."""
+UNIT = 10**8
+SYMBOLS = ("BTC_USDC_PERP", "BTC_USD_IPERP", "BTC_USDC")
+CENTICOINS = {"BTC_USDC_PERP": 1_000, "BTC_USD_IPERP": 60, "BTC_USDC": 1_000}
+"""About a hundredth of a BTC in units of each market's size."""
+WEIGHTS = (3, 2, 1)
+"""How often takers choose each."""
+MAKERS_OF = {"BTC_USDC_PERP": MAKERS, "BTC_USD_IPERP": 4, "BTC_USDC": 3}
 
 
 @dataclass
@@ -38,8 +46,9 @@ class Audit:
     entries: int = 0
     checks: int = 0
     balances: Counter[tuple[str, int, int, int, int]] = field(default_factory=Counter)
-    funding: Counter[int] = field(default_factory=Counter)
+    funding: Counter[tuple[int, int]] = field(default_factory=Counter)
     feed: Counter[str] = field(default_factory=Counter)
+    liquidated: set[int] = field(default_factory=set)
 
     def hear(self, output: Output) -> None:
         """Take one ledger entry or public event."""
@@ -66,11 +75,13 @@ class Audit:
         self.checks += 1
 
     def note(self, event: FeedRecord) -> None:
-        """Count public events; sum funding payments per step."""
+        """Count public events; sum funding payments per market and step."""
         kind = event.WhichOneof("event")
         self.feed[str(kind)] += 1
         if kind == "funding_paid":
-            self.funding[event.funding_paid.step] += event.funding_paid.payment
+            self.funding[event.funding_paid.market, event.funding_paid.step] += event.funding_paid.payment
+        elif kind == "liquidation_started":
+            self.liquidated.add(event.liquidation_started.subaccount)
 
 
 @dataclass
@@ -93,14 +104,17 @@ class March:
     def __init__(self, seed: int = 1) -> None:
         self.rng = random.Random(seed)
         self.venue = read_venue()
-        self.market = self.venue.markets[0]
+        self.markets = [market for market in self.venue.markets if market.symbol in SYMBOLS]
+        self.usdc, self.btc = self.venue.assets[:2]
         self.path = read_recording(market_data(FILE), seed, points=12)
         self.audit = Audit()
         self.pump = Pump(MACHINES, self.venue.genesis.partitions, self.audit.hear)
         self.pump.now_ms = BEGINS_MS - STEP_MS
         keys = [self.rng.randbytes(32) for _ in range(MAKERS + TAKERS)]
         self.traders = [Trader(key, account_of_key(key)) for key in keys]
+        self.with_coins = self.traders[MAKERS::4]
         self.unattended: list[int] = []
+        self.admin_commands = 0
 
     def run(self) -> "March":
         """Play from the first to the last step."""
@@ -117,16 +131,31 @@ class March:
         pump, venue = self.pump, self.venue
         for topic, partition in list(pump.engines):
             pump.send(topic.removesuffix(".inbox"), partition, venue.genesis)
-        keys = venue.genesis.admin_keys
-        admin = [m.CommandHeader(0, keys[0], number, pump.now_ms, 60_000, keys[1]) for number in range(1, 4)]
-        pump.send("settlement", 0, m.ListAsset(admin[0], venue.assets[0]))
-        pump.send("funding", 0, m.ListMarket(admin[1], self.market))
-        pump.send("settlement", 0, m.ContributeToFund(admin[2], self.market.group, 1, 200_000 * 10**8))
+        for asset in venue.assets:
+            pump.send("settlement", 0, m.ListAsset(self.admin(), asset))
+        for market in self.markets:
+            pump.send("funding", 0, m.ListMarket(self.admin(), market))
+        pump.send("settlement", 0, m.ContributeToFund(self.admin(), "main", self.usdc.id, 200_000 * UNIT))
         for number, trader in enumerate(self.traders):
             pump.send("risk", 0, m.OpenAccount(trader.header(pump.now_ms), trader.key))
-            amount = (900_000 if number < MAKERS else self.rng.randint(500, 20_000)) * 10**8
-            deposit = m.FaucetDeposit(trader.header(pump.now_ms), trader.account << 8, 1, amount)
-            pump.send("settlement", 0, deposit)
+            if number < MAKERS:
+                self.deposit(trader, self.usdc, 900_000 * UNIT)
+                self.deposit(trader, self.btc, 50 * UNIT)
+            elif trader in self.with_coins:
+                self.deposit(trader, self.btc, self.rng.randint(6, 250) * UNIT // 100)
+            else:
+                self.deposit(trader, self.usdc, self.rng.randint(500, 20_000) * UNIT)
+
+    def admin(self) -> m.CommandHeader:
+        """Header of the next command that two admins sign."""
+        first, second = self.venue.genesis.admin_keys[:2]
+        self.admin_commands += 1
+        return m.CommandHeader(0, first, self.admin_commands, self.pump.now_ms, 60_000, second)
+
+    def deposit(self, trader: Trader, asset: Asset, amount: int) -> None:
+        """Ask the faucet."""
+        deposit = m.FaucetDeposit(self.header(trader), trader.account << 8, asset.id, amount)
+        self.pump.send("settlement", 0, deposit)
 
     def step(self, now_ms: int) -> None:
         """Prices, then quotes, then trades, all within a few seconds of log time."""
@@ -135,46 +164,59 @@ class March:
         if price is None:
             return
         for _ in range(3):
-            for source in SOURCES:
-                self.pump.send("funding", 0, m.PriceObserved(source, self.market.index, price, self.pump.now_ms))
+            self.observe(price)
             self.pump.now_ms += 1_100
-        fair = price // 10 ** (8 - self.market.price_decimals)
-        for maker in self.traders[:MAKERS]:
-            self.quote(maker, fair)
-        for source in SOURCES:  # whoever fell is liquidated against these quotes
-            self.pump.send("funding", 0, m.PriceObserved(source, self.market.index, price, self.pump.now_ms))
+        for market in self.markets:
+            for maker in self.traders[: MAKERS_OF[market.symbol]]:
+                self.quote(maker, market, price // 10 ** (INDEX_DECIMALS - market.price_decimals))
+        for _ in range(
+            2
+        ):  # Whoever fell is liquidated against these quotes; some markets have a mark every other second.
+            self.observe(price)
+            self.pump.now_ms += 1_100
         self.note_unattended()
         for trader in self.rng.sample(self.traders[MAKERS:], 12):
             self.trade(trader)
 
-    def quote(self, maker: Trader, fair: int) -> None:
-        """Cancel yesterday's quotes by client id, place three on each side."""
-        for client_id in range(1, 7):
-            side = m.Side.BUY if client_id <= 3 else m.Side.SELL
-            cancel = m.CancelOrder(self.header(maker), maker.account << 8, self.market.id, client_id=client_id)
+    def observe(self, price: int) -> None:
+        """Let every source say the price."""
+        for source in SOURCES:
+            self.pump.send("funding", 0, m.PriceObserved(source, "BTC_USD", price, self.pump.now_ms))
+
+    def quote(self, maker: Trader, market: Market, fair: int) -> None:
+        """Cancel the last quotes by client id, place three on each side."""
+        for number in range(1, 7):
+            client_id = 10 * market.id + number
+            side = m.Side.BUY if number <= 3 else m.Side.SELL
+            cancel = m.CancelOrder(self.header(maker), maker.account << 8, market.id, client_id=client_id)
             self.pump.send("risk", 0, cancel)
             price = fair * (10_000 - side * (5 + self.rng.randint(0, 60))) // 10_000
-            size = self.rng.randint(1, 40) * CENTICOIN
-            place = m.PlaceOrder(
-                self.header(maker),
-                maker.account << 8,
-                self.market.id,
-                side,
-                m.TimeInForce.GTC,
-                price - price % self.market.tick,
-                size,
-                client_id,
-            )
-            self.pump.send("risk", 0, place)
+            size = self.rng.randint(1, 40) * CENTICOINS[market.symbol]
+            self.place(maker, market, side, m.TimeInForce.GTC, price - price % market.tick, size, client_id)
+
+    def place(
+        self,
+        trader: Trader,
+        market: Market,
+        side: m.Side,
+        time_in_force: m.TimeInForce,
+        price: int,
+        size: int,
+        client_id: int = 0,
+    ) -> None:
+        """Place an order; `price` is 0 at market."""
+        header = self.header(trader)
+        order = m.PlaceOrder(header, trader.account << 8, market.id, side, time_in_force, price, size, client_id)
+        self.pump.send("risk", 0, order)
 
     def trade(self, trader: Trader) -> None:
         """Take at market, four times in five to the long side; some withdraw a little."""
+        market = self.rng.choices(self.markets, WEIGHTS)[0]
         side = m.Side.BUY if self.rng.random() < 0.8 else m.Side.SELL
-        size = self.rng.randint(1, 60) * 2 * CENTICOIN
-        place = m.PlaceOrder(self.header(trader), trader.account << 8, self.market.id, side, m.TimeInForce.IOC, 0, size)
-        self.pump.send("risk", 0, place)
+        size = self.rng.randint(1, 60) * 2 * CENTICOINS[market.symbol]
+        self.place(trader, market, side, m.TimeInForce.IOC, 0, size)
         if self.rng.random() < 0.1:
-            amount = self.rng.randint(1, 100) * 10**8
+            amount = self.rng.randint(1, 100) * UNIT
             self.pump.send("risk", 0, m.Withdraw(self.header(trader), trader.account << 8, 1, amount, "address"))
 
     def header(self, trader: Trader) -> m.CommandHeader:
@@ -185,26 +227,8 @@ class March:
         """Remember who is below maintenance at this fresh mark without a liquidation under way."""
         state = self.pump.engines["risk.inbox", 0].state
         for subaccount in state.subaccounts.values():
-            if subaccount.liquidation is None and subaccount.exposures and below_maintenance(state, subaccount):
+            if subaccount.liquidation is None and Account(state, subaccount).left(is_initial=False) < 0:
                 self.unattended.append(subaccount.id)
-
-
-def below_maintenance(state: object, subaccount: object) -> bool:
-    """Judge from scratch: cash and value at the mark against 2.5 % of notional, in exact fractions of units."""
-    idle = subaccount.idle.get(1, 0)  # type: ignore[attr-defined]
-    equity, maintenance = idle, 0
-    for number, exposure in subaccount.exposures.items():  # type: ignore[attr-defined]
-        market = state.markets[number]  # type: ignore[attr-defined]
-        numerator, denominator = market.unit
-        worth = exposure.size * state.marks[number].price * numerator // denominator  # type: ignore[attr-defined]
-        equity += exposure.cash + worth
-        maintenance += -(-abs(worth) * market.maintenance_margin_fraction // 10**12)
-    return bool(equity < maintenance)
-
-
-def shard_of(account: int, shards: int) -> int:
-    """Shard of an account when slots are dealt in turn."""
-    return account % SLOTS % shards
 
 
 @cache

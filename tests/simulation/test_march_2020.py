@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from services.core import messages as m
 from services.core.log import LogRecord
+from services.core.markets import Asset
 from services.core.replay import replay
 from services.core.spine import Engine
 from services.core.sqlite_log import SqliteLog
@@ -13,6 +15,8 @@ from services.risk.state import Subaccount
 from tests.simulation.march import March, march
 from tests.simulation.split import split
 from tests.simulation.world import MACHINES
+
+REAL = {m.Book.IDLE, m.Book.POSITION, m.Book.UNSETTLED, m.Book.FEES, m.Book.FUND}
 
 
 @pytest.fixture(scope="module")
@@ -23,30 +27,41 @@ def history() -> March:
 
 def test_nothing_is_missing_or_too_much_at_every_thousandth_entry(history: March) -> None:
     """The audit folds every ledger as its entries come; it asserted while the history was made."""
-    assert history.audit.checks > 50
-    custody = -sum(
+    audit = history.audit
+    assert audit.checks > 50
+    for asset in (history.usdc, history.btc):
+        custody = -held(history, asset, {m.Book.OUTSIDE})
+        real = held(history, asset, REAL)
+        print(f"{audit.entries} entries, {audit.checks} checks, {asset.symbol}: custody {custody} = books {real}")
+        assert custody == real > 0
+
+
+def held(history: March, asset: Asset, books: set[m.Book]) -> int:
+    """Sum books of an asset, over all machines."""
+    return sum(
         amount
-        for (topic, book, *_), amount in history.audit.balances.items()
-        if (topic, book) == ("ledger.settlement", 8)
+        for (_topic, book, *_, owned), amount in history.audit.balances.items()
+        if owned == asset.id and book in books
     )
-    real = sum(
-        amount
-        for (_, book, _, _, asset), amount in history.audit.balances.items()
-        if asset == 1 and book in (1, 2, 3, 6, 7)
-    )
-    print(f"{history.audit.entries} entries, {history.audit.checks} checks, custody {custody} = books {real}")
-    assert custody == real
 
 
 def test_funding_paid_is_funding_received(history: March) -> None:
-    """Every hourly step sums to zero, exactly."""
-    assert len(history.audit.funding) > 40
-    assert not any(history.audit.funding.values())
+    """Every hourly step of both perpetuals sums to zero, exactly."""
+    funding = history.audit.funding
+    print(f"{len(funding)} steps of {len({market for market, _ in funding})} markets")
+    assert len(funding) > 60
+    assert not any(funding.values())
 
 
 def test_nobody_is_below_maintenance_without_a_liquidation(history: March) -> None:
-    """After each fresh mark, judged from scratch."""
-    assert history.audit.feed["liquidation_started"] > 50
+    """After each fresh mark, judged from scratch; those who have coins and no dollars are among the liquidated."""
+    feed, liquidated = history.audit.feed, history.audit.liquidated
+    with_coins = [trader for trader in history.with_coins if trader.account << 8 in liquidated]
+    print(
+        f"{feed['liquidation_started']} liquidations of {len(liquidated)} accounts, {len(with_coins)} with coins alone"
+    )
+    assert feed["liquidation_started"] == feed["liquidation_ended"] > 50
+    assert len(with_coins) > 10
     assert history.unattended == []
 
 
