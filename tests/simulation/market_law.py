@@ -35,7 +35,9 @@ class Stream:
             self.size += exposure.size
 
     def end(self, size: int, price: int) -> None:
-        """Close a position at a price."""
+        """Close a position at a price; a market may end before it has had one, but nobody holds it then."""
+        if not size:
+            return
         self.clearing[-self.market.id] += size
         self.clearing[self.market.settlement_asset] -= value(self.market, size, price)
 
