@@ -16,6 +16,7 @@ BATCH = 5_000
 async def test_replay_on_kafka_reaches_the_same_digests() -> None:
     """Every inbox, with a broker of its own, for the names of the topics are those of a venue."""
     history = march()
+    assert history.audit.funding, "the days have trades whose positions paid funding"
     with Cluster() as cluster:
         home = KafkaLog(cluster.bootstrap)
         await home.create({topic: 1 for topic, _ in history.pump.inboxes}, keep_times=True)
