@@ -3,7 +3,7 @@
 Nobody else can be due: a subaccount that nothing has touched is inside its box. A full scan of everybody is the oracle of the tests.
 """
 
-from services.core.fixed import FRACTION_ONE, AssetId, MarketId, Price, div_floor
+from services.core.fixed import FRACTION_ONE, LIMIT, AssetId, MarketId, Price, div_floor
 from services.core.messages import Message
 from services.risk import box, liquidation
 from services.risk.health import Health, health, is_due
@@ -45,7 +45,7 @@ def move(state: State, series: Series, price: Price) -> list[Subject]:
         if subject[1]:
             triggers.append(subject)
         else:
-            depth = 1 + div_floor(abs(price - threshold) * FRACTION_ONE, threshold)
+            depth = min(LIMIT, 1 + div_floor(abs(price - threshold) * FRACTION_ONE, threshold))
             state.touched[subject[0]] = max(depth, state.touched.get(subject[0], 0))
     return triggers
 
