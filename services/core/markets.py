@@ -100,14 +100,45 @@ def is_unit(terms: Collateral) -> bool:
     return terms.initial_weight > 0 and not terms.index
 
 
+class PoolTerms(msgspec.Struct, array_like=True, frozen=True):
+    """An asset's lending pool (M-9, M-10). Rates are parts of 1e12 per year of 365 days, the rest parts of one.
+
+    Borrowers pay `base` and up to `slope` at `optimal` utilisation, up to `steep_slope` more at 1; `reserve_factor` of what the pool
+    gains is the reserve's. New borrows and redemptions stop at the throttle: `throttle_bound` if there is one, else a bound that from
+    `throttle_threshold` on grows by `throttle_fraction` of what is left to `utilisation_max` per period. Caps are 0 for none:
+    `supply_max`, `debt_max` of the pool, `account_debt_max` of a subaccount; `profit_debt_max` is what all may owe against
+    floating profit (reliability a.4). Above `convert_bound` debts are repaid by converting collateral (M-7).
+    """
+
+    optimal: Fraction
+    slope: Fraction
+    steep_slope: Fraction
+    base: Fraction = 0
+    reserve_factor: Fraction = 0
+    throttle_threshold: Fraction = FRACTION_ONE
+    throttle_bound: Fraction = 0
+    throttle_fraction: Fraction = 0
+    utilisation_max: Fraction = FRACTION_ONE
+    supply_max: Amount = 0
+    debt_max: Amount = 0
+    account_debt_max: Amount = 0
+    profit_debt_max: Amount = 0
+    convert_bound: Fraction = FRACTION_ONE
+    period_ms: Milliseconds = 60_000
+
+
 class Asset(msgspec.Struct, array_like=True, frozen=True):
-    """An asset of the venue; `faucet_max` is what a test venue gives away per request, 0 for none. By default it is no collateral."""
+    """An asset of the venue; `faucet_max` is what a test venue gives away per request, 0 for none. By default it is no collateral.
+
+    With a `pool` its idle money is lent and its losses are borrowed (M-7); one without keeps both as plain balances.
+    """
 
     id: AssetId
     symbol: str
     decimals: int = 8
     faucet_max: Amount = 0
     collateral: Collateral = NO_COLLATERAL
+    pool: PoolTerms | None = None
 
 
 class Market(msgspec.Struct, array_like=True, frozen=True):
@@ -117,6 +148,9 @@ class Market(msgspec.Struct, array_like=True, frozen=True):
     price_figures (significant figures of a price, whole numbers excepted, F-HL-3), impact_band (how far a market order may go past the
     best price), premium_band (how far past the mean premium an order's price may lie). `dispersion_max` is the largest spread of the
     sources round their median; with a larger one there is no index. A spot market has a base asset and neither margin nor funding.
+
+    Every `pulse_interval_ms` positions are settled to the mark into claims of the asset's pool (M-6), 0 for never. What leaves the venue
+    must leave `withdrawal_fraction` of the notional; floating profit lent against is at most `profit_debt_max` of the market.
 
     An inverse contract is worth `face` (10^-price_decimals of the quote) and settles in the coin. Margin of a notional N in whole
     settlement units: max(fraction, factor * sqrt(N)) of it; with `tiers` those decide. Between `open_interest_lower` and `_upper` the
@@ -181,6 +215,9 @@ class Market(msgspec.Struct, array_like=True, frozen=True):
     profit_lock: bool = False
     limit_steps: tuple[Fraction, ...] = ()
     limit_pause_ms: Milliseconds = 0
+    pulse_interval_ms: Milliseconds = 0
+    withdrawal_fraction: Fraction = 200_000_000_000
+    profit_debt_max: Amount = 0
 
     @property
     def is_spot(self) -> bool:

@@ -21,6 +21,7 @@ from services.core.fixed import (
     SubaccountId,
 )
 from services.core.markets import Asset, Calendar, Market
+from services.core.pool import Indices
 from services.core.reasons import Reason
 
 OrderId: TypeAlias = int
@@ -114,6 +115,23 @@ class Cancels(IntEnum):
 
 
 CANCELS_ALL = Cancels.ORDERS | Cancels.TRIGGERS
+
+
+class Mode(IntEnum):
+    """How a subaccount's money moves by itself, as bits; those of an order count for it alone.
+
+    LEND idle money; REDEEM what is lent for spot orders and withdrawals; BORROW what spot orders lack (losses are always borrowed,
+    M-7); REPAY debts from what comes in; REALISE floating profit, else it earns but may not leave before it is realised (F-5.6).
+    """
+
+    LEND = 1
+    REDEEM = 2
+    BORROW = 4
+    REPAY = 8
+    REALISE = 16
+
+
+MODES_DEFAULT = Mode.LEND | Mode.REDEEM | Mode.REPAY | Mode.REALISE
 
 
 class Scope(IntEnum):
@@ -210,6 +228,7 @@ class PlaceOrder(Message, tag=12, frozen=True):
     `expires_ms` ends a resting order at that log time (GTD), 0 for never. `display` > 0 is what an iceberg shows of itself at a time.
     Orders and triggers of a subaccount in a market with the same `group` > 0 cancel one another: the first fill of one, or its
     trigger, ends the others (OCO). `exits` are armed when the order has filled, and are one another's group.
+    `modes` are bits of Mode for this order, beside those of its subaccount.
     """
 
     header: CommandHeader
@@ -226,6 +245,7 @@ class PlaceOrder(Message, tag=12, frozen=True):
     display: Size = 0
     group: int = 0
     exits: list[Exit] = []
+    modes: int = 0
 
 
 class PlaceTrigger(Message, tag=120, frozen=True):
@@ -474,6 +494,58 @@ class SetOwner(Message, tag=118, frozen=True):
     owner: int
 
 
+class SetModes(Message, tag=133, frozen=True):
+    """Set a subaccount's modes, bits of Mode."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    modes: int
+
+
+class Lend(Message, tag=134, frozen=True):
+    """Supply idle money to the asset's pool by will."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+
+
+class Redeem(Message, tag=135, frozen=True):
+    """Take lent money back into idle, as far as the shard's credit line goes; amount 0 is all."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+
+
+class Borrow(Message, tag=136, frozen=True):
+    """Borrow into idle by will: pays the interest of the open period at once (F-5.8)."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+
+
+class Repay(Message, tag=137, frozen=True):
+    """Repay a debt from idle money; amount 0 is all."""
+
+    header: CommandHeader
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+
+
+class SetPoolState(Message, tag=138, frozen=True):
+    """Admin: let a pool take everything, only repayments, or nothing by will, from its next opening on (PoolState)."""
+
+    header: CommandHeader
+    asset: AssetId
+    state: int
+
+
 class AdminFrameSigned(Message, tag=113, frozen=True):
     """The bytes that one or two admins signed for the commands that follow, kept for auditors; changes nothing."""
 
@@ -563,10 +635,16 @@ class MarketListed(Message, tag=32, frozen=True):
 
 
 class SettlementMarked(Message, tag=33, frozen=True):
-    """A mark that goes down the market's stream; the first one opens the market."""
+    """A mark that goes down the market's stream; the first one opens the market. Later ones are pulses, numbered from 1 (M-6).
+
+    `slow_low` and `slow_high` are the least and the greatest of the slow views of the price (reliability a.4), 0 while there is none.
+    """
 
     market: MarketId
     mark_price: Price
+    pulse: int = 0
+    slow_low: Price = 0
+    slow_high: Price = 0
 
 
 class FundingStepped(Message, tag=34, frozen=True):
@@ -945,7 +1023,10 @@ class DeficitUncovered(Message, tag=67, frozen=True):
 
 
 class Book(IntEnum):
-    """Where an amount stands (M-1). CLEARING, TRANSIT, FEES and FUND are house accounts."""
+    """Where an amount stands (M-1). CLEARING, TRANSIT, FEES, FUND, POOL_CASH, LOSS and FUND_DUE are house accounts.
+
+    SHARES are a subaccount's in a pool, those of owner 0 the rest of the shard, so that they balance; FEES and FUND_DUE have some too.
+    """
 
     IDLE = 1
     POSITION = 2
@@ -955,11 +1036,16 @@ class Book(IntEnum):
     FEES = 6
     FUND = 7
     OUTSIDE = 8
+    SHARES = 9
+    POOL_CASH = 10
+    LOSS = 11
+    FUND_DUE = 12
 
 
 Leg: TypeAlias = tuple[int, int, int, int, int]
 """(book, owner, market, asset, amount), 0 where there is none. Owner: a subaccount, or a service number for TRANSIT. Market: of
-POSITION and CLEARING. An asset below zero is a market's size: -market, so that sizes balance as money does."""
+POSITION and CLEARING. An asset below zero is a market's size: -market, so that sizes balance as money does; far below zero it is shares
+of a pool: see share_unit in pool.py."""
 
 
 class Posted(Message, tag=80, frozen=True):
@@ -970,6 +1056,118 @@ class Posted(Message, tag=80, frozen=True):
     at_ms: Milliseconds
     legs: list[Leg]
     group: str = ""
+
+
+class PoolStateSet(Message, tag=139, frozen=True):
+    """What a pool takes from its next opening on."""
+
+    asset: AssetId
+    state: int
+
+
+class PoolDelta(Message, tag=140, frozen=True):
+    """What a shard has of a pool at the end of a period: its shares, cash and clearing of markets whose positions pulse (M-9).
+
+    Pairs are numbers in parts of 1e18 (`Parts` of pool.py). `line` is unused, `held` stands for orders; `loss` is all bad debt that the
+    shard ever moved to the pool, less what was recovered. `shortfalls` is, by market group, what its accounts may not be able to pay,
+    in worth (M-11). `profit_debt` is what is owed against floating profit.
+    """
+
+    shard: int
+    asset: AssetId
+    period: int
+    supply: tuple[int, int]
+    debt: tuple[int, int]
+    cash: tuple[int, int]
+    clearing: tuple[int, int]
+    line: Amount
+    held: Amount
+    loss: Amount = 0
+    shortfalls: list[tuple[str, Amount]] = []
+    profit_debt: Amount = 0
+
+
+class PeriodOpened(Message, tag=141, frozen=True):
+    """A pool's next period, for one shard: its indices and the shard's credit line (added to what it has unused).
+
+    `stress` is the step of the ladder (M-10). `borrow_room` is what the shard may still let be borrowed by will under the pool's cap.
+    `short_groups` are the market groups whose shortfalls do not fit their funds: their profit does not mature (M-11).
+    """
+
+    shard: int
+    asset: AssetId
+    indices: Indices
+    line: Amount
+    state: int
+    stress: int
+    borrow_room: Amount = 0
+    short_groups: list[str] = []
+
+
+class PoolUpdated(Message, tag=142, frozen=True):
+    """A pool at an opening, for everybody: what is supplied and owed, cash, utilisation (1e-12), rates per year (1e-12), reserve.
+
+    `bound` is the throttle, inclusive. `kept_back` is what a cap on the index holds back; `loss` what suppliers have not borne yet.
+    `full_at_ms` is when the pool would be fully used if it went on as in the last periods, 0 for not.
+    """
+
+    asset: AssetId
+    indices: Indices
+    supplied: Amount
+    borrowed: Amount
+    cash: Amount
+    used: Fraction
+    borrow_rate: Fraction
+    lend_rate: Fraction
+    bound: Fraction
+    reserve: Amount
+    kept_back: Amount
+    loss: Amount
+    state: int
+    stress: int
+    lines: Amount
+    late_ms: Milliseconds
+    full_at_ms: Milliseconds = 0
+
+
+class PoolStressed(Message, tag=143, frozen=True):
+    """A pool has come to another step of its ladder (M-10)."""
+
+    asset: AssetId
+    stress: int
+    used: Fraction
+    cash: Amount
+
+
+class LossBorne(Message, tag=144, frozen=True):
+    """Who has borne a pool's bad debt at an opening (M-13): its reserve, then the suppliers by one write-down of their index."""
+
+    asset: AssetId
+    period: int
+    by_reserve: Amount
+    by_suppliers: Amount
+
+
+class ModesSet(Message, tag=145, frozen=True):
+    """A subaccount's modes from now on."""
+
+    subaccount: SubaccountId
+    modes: int
+
+
+class InterestAccrued(Message, tag=146, frozen=True):
+    """What a subaccount's claim has earned or its debt has cost since it was last looked at, by period (F-5.8).
+
+    `amount` > 0 is earned; `from_period` was open when it was looked at before. `entry_fee` says that it was paid on entering.
+    """
+
+    subaccount: SubaccountId
+    asset: AssetId
+    amount: Amount
+    shares: int
+    from_period: int
+    to_period: int
+    entry_fee: bool = False
 
 
 class AccountOpened(Message, tag=90, frozen=True):
@@ -1058,7 +1256,7 @@ class TriggerUpdated(Message, tag=132, frozen=True):
 
 
 class BalanceChanged(Message, tag=91, frozen=True):
-    """Balance of a subaccount after an event."""
+    """Balance of a subaccount after an event; `lent` and `owed` are its claim on the asset's pool and its debt to it."""
 
     subaccount: SubaccountId
     asset: AssetId
@@ -1066,6 +1264,8 @@ class BalanceChanged(Message, tag=91, frozen=True):
     hold: Amount
     unsettled: Amount
     cause: str
+    lent: Amount = 0
+    owed: Amount = 0
 
 
 class PositionChanged(Message, tag=92, frozen=True):

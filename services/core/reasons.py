@@ -101,6 +101,17 @@ class Reason(IntEnum):
     INVALID_INTERVAL = 82
     INVALID_SLICES = 83
     INVALID_TOLERANCE = 84
+    # the lending pool
+    NO_POOL = 85
+    POOL_STATE = 86
+    NO_LIQUIDITY = 87
+    BORROW_LIMIT = 88
+    LEND_LIMIT = 89
+    REDEEM_FIRST = 90
+    REPAY_FIRST = 91
+    NOTHING_OWED = 92
+    INVALID_MODES = 93
+    PROFIT_NOT_MATURED = 94
 
 
 class Refusal(NamedTuple):
@@ -191,5 +202,15 @@ TEXT = {
     Reason.INVALID_INTERVAL: "interval is out of range; the nearest accepted is {limit}",
     Reason.INVALID_SLICES: "slices would be too small or too large; the nearest size accepted for the whole is {limit}",
     Reason.INVALID_TOLERANCE: "tolerance is out of range; the nearest accepted part of the mark is {limit}",
+    Reason.NO_POOL: "this asset has no lending pool",
+    Reason.POOL_STATE: "the pool takes only what pays it back (1) or nothing by will (2); it is in state {limit}",
+    Reason.NO_LIQUIDITY: "the pool's cash can give {limit} here now; more comes with its next period, repayments and new supply",
+    Reason.BORROW_LIMIT: "at most {limit} more may be borrowed",
+    Reason.LEND_LIMIT: "the pool takes at most {limit} more",
+    Reason.REDEEM_FIRST: "what is lent is redeemed before anything is borrowed; {limit} is lent",
+    Reason.REPAY_FIRST: "what is owed is repaid before anything is lent; {limit} is owed",
+    Reason.NOTHING_OWED: "there is no debt of this asset; {limit} is owed",
+    Reason.INVALID_MODES: "modes are bits of Mode, at most {limit} together",
+    Reason.PROFIT_NOT_MATURED: "floating profit that has not matured does not leave; {limit} may",
     Reason.CUSTODY_SHORT: "custody holds less than was asked; the money is back in the account",
 }

@@ -145,6 +145,7 @@ class Engine(Generic[S]):
             Key.FUNDING: lambda message: (self.market_of(message).funding_partition,),
             Key.OWN: lambda _message: (self.partition,),
             Key.ONE: lambda _message: (0,),
+            Key.SHARD: lambda message: (message.shard,),  # type: ignore[attr-defined]
             Key.ALL: lambda _message: tuple(range(self.genesis.partitions[hop.reader])),
         }
         return choosers[hop.key]

@@ -20,6 +20,7 @@ class Key(Enum):
     OWN = "the writer's own partition"
     ONE = "partition 0"
     ALL = "every partition"
+    SHARD = "partition message.shard"
 
 
 class Hop(NamedTuple):
@@ -37,7 +38,7 @@ class Route(NamedTuple):
     hops: tuple[Hop, ...]
 
 
-SERVICES = ("settlement", "funding", "matching", "risk", "insurance_fund")
+SERVICES = ("settlement", "funding", "matching", "risk", "insurance_fund", "lending_pool")
 """The machines; the position in this tuple plus one is a service's number in TRANSIT."""
 
 OUTSIDE = ("gateway", "admin", "oracle", "host")
@@ -80,6 +81,11 @@ ROUTES = (
     route(m.AddKey, ("gateway", "risk", Key.ACCOUNT)),
     route(m.RevokeKey, ("gateway", "risk", Key.ACCOUNT)),
     route(m.LeaseRenewed, ("gateway", "risk", Key.ACCOUNT)),
+    route(m.SetModes, ("gateway", "risk", Key.SUBACCOUNT)),
+    route(m.Lend, ("gateway", "risk", Key.SUBACCOUNT)),
+    route(m.Redeem, ("gateway", "risk", Key.SUBACCOUNT)),
+    route(m.Borrow, ("gateway", "risk", Key.SUBACCOUNT)),
+    route(m.Repay, ("gateway", "risk", Key.SUBACCOUNT)),
     route(m.FaucetDeposit, ("gateway", "settlement", Key.ONE)),
     route(m.AdminFrameSigned, ("admin", "settlement", Key.ONE), ("admin", "funding", Key.FUNDING)),
     route(m.ListAsset, ("admin", "settlement", Key.ONE)),
@@ -88,6 +94,7 @@ ROUTES = (
     route(m.SetAccountTier, ("admin", "settlement", Key.ONE)),
     route(m.SetLimitTiers, ("admin", "settlement", Key.ONE)),
     route(m.SetOwner, ("admin", "settlement", Key.ONE)),
+    route(m.SetPoolState, ("admin", "settlement", Key.ONE)),
     route(m.ListMarket, ("admin", "funding", Key.FUNDING)),
     route(m.ListCalendar, ("admin", "funding", Key.FUNDING)),
     route(m.ChangeMarket, ("admin", "funding", Key.FUNDING)),
@@ -105,6 +112,7 @@ ROUTES = (
         m.AssetListed,
         ("settlement", "risk", Key.ALL),
         ("settlement", "funding", Key.ALL),
+        ("settlement", "lending_pool", Key.ONE),
         ("settlement", "feed.settlement", Key.OWN),
     ),
     route(m.CollateralListed, ("settlement", "funding", Key.ONE)),
@@ -189,6 +197,13 @@ ROUTES = (
     route(m.DeficitReported, ("risk", "insurance_fund", Key.ONE)),
     route(m.DeficitCovered, ("insurance_fund", "risk", Key.SUBACCOUNT)),
     route(m.DeficitUncovered, ("insurance_fund", "risk", Key.SUBACCOUNT)),
+    # the pool: each shard reports, the next period opens on all
+    route(m.PoolStateSet, ("settlement", "lending_pool", Key.ONE), ("settlement", "feed.settlement", Key.OWN)),
+    route(m.PoolDelta, ("risk", "lending_pool", Key.ONE)),
+    route(m.PeriodOpened, ("lending_pool", "risk", Key.SHARD)),
+    route(m.PoolUpdated, ("lending_pool", "feed.pool", Key.OWN)),
+    route(m.PoolStressed, ("lending_pool", "feed.pool", Key.OWN)),
+    route(m.LossBorne, ("lending_pool", "feed.pool", Key.OWN)),
     # the ledger and the feeds
     route(
         m.Posted,
@@ -213,7 +228,9 @@ ROUTES = (
     route(m.LiquidationEnded, ("risk", "feed.account", Key.OWN), ("risk", "feed.liquidations", Key.OWN)),
     route(m.TradeExecuted, ("matching", "feed.trades", Key.OWN)),
     route(m.BookChanged, ("matching", "feed.book", Key.OWN)),
-    route(m.FundChanged, ("insurance_fund", "feed.fund", Key.OWN)),
+    route(m.ModesSet, ("risk", "feed.account", Key.OWN)),
+    route(m.InterestAccrued, ("risk", "feed.account", Key.OWN)),
+    route(m.FundChanged, ("insurance_fund", "feed.fund", Key.OWN), ("insurance_fund", "lending_pool", Key.ONE)),
     route(m.WithdrawalSettled, ("settlement", "feed.settlement", Key.OWN)),
 )
 
