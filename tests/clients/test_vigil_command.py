@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -323,7 +323,16 @@ WATCHES = {
 }
 
 
+@pytest.fixture
+def at_a_terminal() -> Iterator[None]:
+    """Commands hear Ctrl-C as at a terminal: what a shell started in the background ignores it, and so does all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("at_a_terminal")
 async def test_watching_shows_what_happens_until_interrupted(
     vigil: Terminal, new_client: Callable[..., Vigil], tmp_path: Path
 ) -> None:
