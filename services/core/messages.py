@@ -1088,10 +1088,13 @@ class PoolDelta(Message, tag=140, frozen=True):
 
 
 class PeriodOpened(Message, tag=141, frozen=True):
-    """A pool's next period, for one shard: its indices and the shard's credit line (added to what it has unused).
+    """A pool's next period, for one shard: its indices and the shard's credit line.
 
-    `stress` is the step of the ladder (M-10). `borrow_room` is what the shard may still let be borrowed by will under the pool's cap.
-    `short_groups` are the market groups whose shortfalls do not fit their funds: their profit does not mature (M-11).
+    `line` is added to what is unused; below zero it takes back, at most what is unused then. `stress` is the step of the ladder (M-10).
+    Rooms stand in the place of those of the period before: `borrow_room` is what may be borrowed by will from now on, 0 where the state
+    or the stress forbids it; where the pool's terms have a cap, `lend_room` is what may be lent by will, `profit_room` what may be
+    borrowed against floating profit. `short_groups` are the market groups whose shortfalls do not fit their funds: their profit does
+    not mature (M-11).
     """
 
     shard: int
@@ -1102,6 +1105,8 @@ class PeriodOpened(Message, tag=141, frozen=True):
     stress: int
     borrow_room: Amount = 0
     short_groups: list[str] = []
+    lend_room: Amount = 0
+    profit_room: Amount = 0
 
 
 class PoolUpdated(Message, tag=142, frozen=True):
