@@ -39,6 +39,7 @@ MATCHING = (
 )
 RISK = (
     "margin",
+    "open_orders",
     "admission",
     "closing",
     "orders",

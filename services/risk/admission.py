@@ -11,7 +11,8 @@ from services.core.reasons import Reason, Refusal
 from services.risk import margin
 from services.risk.fills import Flow, flow_of, flows, hold_moved, received
 from services.risk.health import Health, Parts, initial_of, part_of, parts_of, price_seen, total
-from services.risk.state import Exposure, OpenOrder, State, Subaccount, hold_asset
+from services.risk.open_orders import hold_asset
+from services.risk.state import Exposure, OpenOrder, State, Subaccount
 
 
 class Change(NamedTuple):

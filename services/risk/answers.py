@@ -24,21 +24,8 @@ from services.core.messages import (
 from services.core.reasons import Reason, Refusal
 from services.risk import brackets, liquidation, margin, steps
 from services.risk.events import balance_changed
-from services.risk.state import (
-    Exposure,
-    OpenOrder,
-    State,
-    Subaccount,
-    Terms,
-    change_order,
-    drop_empty,
-    end_order,
-    exposure_of,
-    hold_asset,
-    name_order,
-    post,
-    settle_terms,
-)
+from services.risk.open_orders import change_order, end_order, hold_asset, name_order, settle_terms
+from services.risk.state import Exposure, OpenOrder, State, Subaccount, Terms, drop_empty, exposure_of, post
 
 WILLED = (
     Reason.CANCELLED_BY_CLIENT,

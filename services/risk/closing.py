@@ -6,7 +6,8 @@ from services.core.messages import Side
 from services.core.reasons import Reason, Refusal
 from services.risk import margin
 from services.risk.admission import change_of_order, check_admission
-from services.risk.state import OpenOrder, State, Subaccount, hold_of
+from services.risk.open_orders import hold_of
+from services.risk.state import OpenOrder, State, Subaccount
 
 
 def admit_nearer(

@@ -9,7 +9,8 @@ from services.core.fixed import Amount, AssetId, Price, Size, div_floor
 from services.core.markets import Asset, Market
 from services.core.messages import Side
 from services.risk.health import Parts, part_of, price_of
-from services.risk.state import Exposure, State, Subaccount, hold_at
+from services.risk.open_orders import hold_at
+from services.risk.state import Exposure, State, Subaccount
 
 
 def hold_moved(state: State, subaccount: Subaccount, parts: Parts, *, at_most: bool) -> None:

@@ -30,7 +30,8 @@ from services.risk.cancels import cancel_all
 from services.risk.conversion import best_sale, has_sale, is_worth_waiting
 from services.risk.events import balance_changed
 from services.risk.health import Health, has_ended, has_fresh_mark, health, is_liquidatable, worth_of
-from services.risk.state import Exposure, Liquidation, OpenOrder, Stage, State, Subaccount, add_order, post
+from services.risk.open_orders import add_order
+from services.risk.state import Exposure, Liquidation, OpenOrder, Stage, State, Subaccount, post
 
 
 def begin(state: State, subaccount: Subaccount, now: Health) -> list[Message]:

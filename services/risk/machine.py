@@ -23,7 +23,9 @@ from services.risk import (
     triggers,
     twap,
 )
-from services.risk.state import Account, Mark, State, change_order, check_invariants
+from services.risk.invariants import check_invariants
+from services.risk.open_orders import change_order
+from services.risk.state import Account, Mark, State
 from services.risk.wires import SeriesKind, Subject
 
 Input: TypeAlias = (

@@ -14,7 +14,8 @@ from services.core.messages import CancelRequested, MarginCalled, Message, Side
 from services.core.reasons import Reason
 from services.risk.fills import flows, moved_on, received
 from services.risk.health import Health, debt_maintenance, has_ended, owed, position_value, price_of
-from services.risk.state import Exposure, OpenOrder, State, Subaccount, hold_at
+from services.risk.open_orders import hold_at
+from services.risk.state import Exposure, OpenOrder, State, Subaccount
 from services.risk.wires import Series, SeriesKind
 
 Ranges: TypeAlias = dict[Series, tuple[Price, Price]]

@@ -9,8 +9,9 @@ from services.core.messages import CommandHeader, MarketState, OrderKind, PlaceO
 from services.core.reasons import TEXT, Reason, Refusal
 from services.risk import margin
 from services.risk.binding import grouped, lacking, unit_of
+from services.risk.open_orders import hold_asset
 from services.risk.orders import Origin, check_order
-from services.risk.state import Exposure, State, hold_asset
+from services.risk.state import Exposure, State
 from vigil.v1 import trading_pb2 as pb
 
 Refuses: TypeAlias = Callable[[int], Refusal | None]

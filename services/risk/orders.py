@@ -27,16 +27,8 @@ from services.risk.admission import Change, change_of_order, check_admission, cl
 from services.risk.closing import admit_nearer
 from services.risk.conditions import GROUP_MAX, check_exits, waits_as
 from services.risk.health import has_fresh_mark, has_fresh_price
-from services.risk.state import (
-    Exposure,
-    OpenOrder,
-    State,
-    Subaccount,
-    Terms,
-    add_order,
-    begin_terms,
-    hold_of,
-)
+from services.risk.open_orders import add_order, begin_terms, hold_of
+from services.risk.state import Exposure, OpenOrder, State, Subaccount, Terms
 
 TIMES_IN_FORCE = tuple(TimeInForce)
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)

@@ -22,6 +22,7 @@ from services.core.reasons import Reason, Refusal
 from services.risk.access import take_up
 from services.risk.admission import Change, check_admission, closes_at_most
 from services.risk.conditions import waits_as
+from services.risk.open_orders import add_order, begin_terms, end_order, hold_of, name_order, settle_terms
 from services.risk.orders import (
     PENDING_MAX,
     change_of,
@@ -33,21 +34,7 @@ from services.risk.orders import (
     orders_max,
     refuse,
 )
-from services.risk.state import (
-    Exposure,
-    OpenOrder,
-    State,
-    Subaccount,
-    Terms,
-    add_order,
-    begin_terms,
-    drop_empty,
-    end_order,
-    exposure_of,
-    hold_of,
-    name_order,
-    settle_terms,
-)
+from services.risk.state import Exposure, OpenOrder, State, Subaccount, Terms, drop_empty, exposure_of
 
 
 def process_quotes(state: State, quoting: MassQuote) -> list[Message]:

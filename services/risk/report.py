@@ -26,7 +26,8 @@ from services.risk.health import (
 )
 from services.risk.liquidation_marks import liquidation_mark
 from services.risk.money import available_amount
-from services.risk.state import Exposure, State, Subaccount, hold_asset, hold_at
+from services.risk.open_orders import hold_asset, hold_at
+from services.risk.state import Exposure, State, Subaccount
 from vigil.v1 import trading_pb2 as pb
 
 

@@ -16,12 +16,10 @@ from services.core.fixed import (
     Price,
     Size,
     SubaccountId,
-    invariant,
 )
-from services.core.markets import Asset, Market
-from services.core.messages import SCOPES_ALL, Book, CommandId, Exit, Leg, OrderId, OrderKind, Posted, Side, TriggerKind
+from services.core.markets import Asset
+from services.core.messages import SCOPES_ALL, Book, CommandId, Exit, Leg, OrderId, Posted, Side
 from services.core.spine import MachineState
-from services.risk import margin
 from services.risk.rate import Bucket
 from services.risk.trigger import Trigger
 from services.risk.wires import Series, Wires
@@ -293,155 +291,9 @@ def exposure_of(state: State, subaccount: Subaccount, market: MarketId) -> Expos
     return known
 
 
-def add_order(state: State, subaccount: Subaccount, market: Market, order: OpenOrder) -> None:
-    """Count a new order's hold and size."""
-    exposure = exposure_of(state, subaccount, market.id)
-    exposure.orders[order.ref] = order
-    exposure.note_mark(order)
-    if order.client_id:
-        exposure.client_ids[order.client_id] = order.ref
-    count(subaccount, exposure, market, order, 1)
-
-
-def change_order(subaccount: Subaccount, market: Market, order: OpenOrder, remaining: Size) -> None:
-    """Bring an order to what remains, at the terms it has now."""
-    exposure = subaccount.exposures[market.id]
-    count(subaccount, exposure, market, order, -1)
-    order.remaining = remaining
-    order.hold = hold_of(market, order)
-    count(subaccount, exposure, market, order, 1)
-
-
-def end_order(subaccount: Subaccount, market: Market, order: OpenOrder) -> None:
-    """Forget an order and what it stood for."""
-    exposure = subaccount.exposures[market.id]
-    count(subaccount, exposure, market, order, -1)
-    del exposure.orders[order.ref]
-    exposure.order_ids.pop(order.order_id, None)
-    if exposure.client_ids.get(order.client_id) == order.ref:
-        del exposure.client_ids[order.client_id]
-
-
-def begin_terms(subaccount: Subaccount, market: Market, order: OpenOrder, terms: Terms, mark_price: Price) -> None:
-    """Hold the larger of an order's own terms and those that it may have soon, at the mark of now."""
-    exposure = subaccount.exposures[market.id]
-    count(subaccount, exposure, market, order, -1)
-    order.pending.append(terms)
-    order.mark_price_held = mark_price
-    exposure.note_mark(order)
-    order.hold = hold_of(market, order)
-    count(subaccount, exposure, market, order, 1)
-
-
-def settle_terms(
-    subaccount: Subaccount, market: Market, order: OpenOrder, terms: Terms | None, *, answered: bool
-) -> None:
-    """Take the terms that matching gave an order, None for its own; `answered` ends the oldest of those on their way."""
-    exposure = subaccount.exposures[market.id]
-    count(subaccount, exposure, market, order, -1)
-    if answered:
-        order.pending.pop(0)
-    if terms is not None:
-        order.remaining = terms.size - order.filled
-        order.price, order.size = terms.price, terms.size
-    order.hold = hold_of(market, order)
-    count(subaccount, exposure, market, order, 1)
-
-
-def name_order(subaccount: Subaccount, market: MarketId, order: OpenOrder, order_id: OrderId) -> None:
-    """Note the id that matching gave an order."""
-    if not order.order_id:
-        order.order_id = order_id
-        subaccount.exposures[market].order_ids[order_id] = order.ref
-
-
-def count(subaccount: Subaccount, exposure: Exposure, market: Market, order: OpenOrder, sign: int) -> None:
-    """Add or take away what an order stands for."""
-    asset = hold_asset(market, order.side)
-    subaccount.holds[asset] = subaccount.holds.get(asset, 0) + sign * order.hold
-    if order.side == Side.BUY:
-        exposure.buys += sign * order.adds()
-    else:
-        exposure.sells += sign * order.adds()
-    if order.reduce_only:
-        exposure.reducing += sign
-
-
-def hold_asset(market: Market, side: int) -> AssetId:
-    """Asset that an order holds: what a spot sale gives away, else the settlement asset."""
-    return market.base_asset if market.is_spot and side == Side.SELL else market.settlement_asset
-
-
-def hold_of(market: Market, order: OpenOrder) -> Amount:
-    """What an order needs of the balance, at the mark of its admission; the venue's own orders need nothing."""
-    return 0 if order.kind == OrderKind.LIQUIDATION else hold_at(market, order, order.mark_price_held)
-
-
-def hold_at(market: Market, order: OpenOrder, mark_price: Price) -> Amount:
-    """What an order needs at a mark, at the worst of the terms that it has or may have soon."""
-    hold = margin.order_hold(market, order.side, order.price, order.remaining, mark_price)
-    for terms in order.pending:
-        size = max(0, terms.size - order.filled)
-        hold = max(hold, margin.order_hold(market, order.side, terms.price, size, mark_price))
-    return hold
-
-
 def drop_empty(state: State, subaccount: Subaccount, market: MarketId) -> None:
     """Forget an exposure without position and orders."""
     exposure = subaccount.exposures.get(market)
     if exposure is not None and not exposure.size and not exposure.cash and not exposure.orders:
         del subaccount.exposures[market]
         del state.holders[market][subaccount.id]
-
-
-def check_invariants(state: State) -> None:
-    """Books sum to zero per asset; holds, sums of orders and cash of closed positions are what they must be."""
-    totals: dict[AssetId, Amount] = {}
-    for subaccount in state.subaccounts.values():
-        check_subaccount(state, subaccount)
-        for balances in (subaccount.idle, subaccount.unsettled):
-            add_all(totals, balances)
-        for exposure in subaccount.exposures.values():
-            market = state.markets[exposure.market]
-            add_all(totals, {market.settlement_asset: exposure.cash, -market.id: exposure.size})
-    for owners in state.house.values():
-        for markets in owners.values():
-            for assets in markets.values():
-                add_all(totals, assets)
-    invariant(not any(totals.values()), "the books of a risk shard sum to zero per asset")
-
-
-def add_all(totals: dict[AssetId, Amount], balances: dict[AssetId, Amount]) -> None:
-    """Add balances to totals."""
-    for asset, amount in balances.items():
-        totals[asset] = totals.get(asset, 0) + amount
-
-
-def check_subaccount(state: State, subaccount: Subaccount) -> None:
-    """Recompute what is kept incrementally."""
-    holds: dict[AssetId, Amount] = {}
-    for exposure in subaccount.exposures.values():
-        market = state.markets[exposure.market]
-        orders = exposure.orders.values()
-        for order in orders:
-            add_all(holds, {hold_asset(market, order.side): hold_of(market, order)})
-            invariant(exposure.client_ids.get(order.client_id, order.ref) == order.ref, "a client id names one order")
-            low, high = exposure.sell_mark_held, exposure.buy_mark_held
-            held = order.mark_price_held <= high if order.side == Side.BUY else low <= order.mark_price_held
-            invariant(held, "marks held enclose those of the orders")
-            invariant(0 <= order.remaining <= order.size, "an order never trades more than its size")
-        for side, kept in ((Side.BUY, exposure.buys), (Side.SELL, exposure.sells)):
-            invariant(kept == sum(order.adds() for order in orders if order.side == side), "order sums are recomputed")
-        reducing = sum(1 for order in orders if order.reduce_only)
-        invariant(exposure.reducing == reducing, "reduce-only orders are recounted")
-        invariant(
-            exposure.size != 0 or exposure.cash == 0 or market.profit_lock, "a closed position is realised at once"
-        )
-        invariant(not market.is_spot or exposure.size == 0, "a spot market has no positions")
-    for asset, hold in subaccount.holds.items():
-        invariant(hold == holds.get(asset, 0), "hold is what open orders need, recomputed")
-    for trigger in subaccount.triggers.values():
-        known = trigger.kind == TriggerKind.TWAP or subaccount.id in state.waiting.get(trigger.market, {})
-        invariant(known, "who has a trigger is known to wait in its market")
-    for debt in subaccount.unsettled.values():
-        invariant(debt <= 0, "an unsettled debt is no credit")
