@@ -28,14 +28,14 @@ def plain_fields(struct: Any, described: Descriptor) -> dict[str, Any]:  # noqa:
 
 
 def plain(value: Any, field: FieldDescriptor) -> Any:  # noqa: ANN401 - whatever a field holds
-    """Value as a field of a protobuf takes it; a list of tuples becomes one of messages, cell by field in their order."""
+    """Value as a field of a protobuf takes it, None for none; a list of tuples becomes one of messages, cell by field in their order."""
     if field.name in SIDE_FIELDS:
         return SIDES[value]
     kind = field.message_type
     if kind is None:
         return value
     if not field.is_repeated:
-        return plain_fields(value, kind)
+        return None if value is None else plain_fields(value, kind)
     return [{one.name: plain(cell, one) for one, cell in zip(kind.fields, row, strict=True)} for row in value]
 
 

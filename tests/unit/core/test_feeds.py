@@ -7,6 +7,9 @@ import pytest
 
 from services.core import messages as m
 from services.core.feeds import PUBLIC, encode_digest, encode_event, plain_fields
+from services.core.fixed import FRACTION_ONE
+from services.core.markets import PoolTerms
+from services.core.pool import Indices
 from tests.builders import BTC, USDC
 from vigil.v1 import feeds_pb2
 
@@ -23,6 +26,7 @@ SAMPLES: dict[str, Any] = {
     "tiers": [(1, 2, 3)],
     "quotes": [(1, 2, -1, 4, 5, 6, 7)],
     "collateral": [(1, 2)],
+    "indices": Indices(1, 2, 3, 4, 5, 6, 7, 8),
 }
 
 
@@ -44,7 +48,7 @@ def empty(message: type[m.Message]) -> m.Message:
     smallest: dict[Any, Any] = {int: 0, str: "", bytes: b"", bool: False}
     values = {field.name: smallest.get(field.type, []) for field in msgspec.structs.fields(message)}
     known = {name: SAMPLES[name] for name in ("side", "taker_side", "outcome") if name in values}
-    whole = {name: SAMPLES[name] for name in ("market", "asset") if values.get(name) == []}
+    whole = {name: SAMPLES[name] for name in ("market", "asset", "indices") if values.get(name) == []}
     return message(**(values | known | whole))
 
 
@@ -89,6 +93,17 @@ def test_every_public_message_encodes_with_all_its_fields(message: type[m.Messag
     said = getattr(record, name)
     assert {field.name for field, _ in said.ListFields()} == {field.name for field in protobuf.DESCRIPTOR.fields}
     assert encode_event(event, "risk/0", 7, 8, 9, 10) == encoded
+
+
+def test_an_asset_says_its_pool_or_that_it_has_none() -> None:
+    terms = PoolTerms(optimal=FRACTION_ONE // 2, slope=1, steep_slope=2, period_ms=60_000)
+    for pool in (None, terms):
+        event = m.AssetListed(msgspec.structs.replace(USDC, pool=pool))
+        said = feeds_pb2.FeedRecord.FromString(encode_event(event, "settlement/0", 1, 2, 3, 4)).asset_listed.asset
+        assert said.HasField("pool") == (pool is not None)
+        assert [said.pool.optimal, said.pool.period_ms] == ([terms.optimal, 60_000] if pool else [0, 0])
+    fields = [one.name for one in feeds_pb2.AssetListed.DESCRIPTOR.fields_by_name["asset"].message_type.fields]
+    assert fields == list(USDC.__struct_fields__)
 
 
 def test_sides_are_translated() -> None:
