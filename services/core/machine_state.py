@@ -23,6 +23,7 @@ class MachineState:
     timers: Timers = field(default_factory=Timers)
     markets: dict[int, Market] = field(default_factory=dict)
     rounds_since_resumed: int = 0
+    partition: int = 0
 
 
 S = TypeVar("S", bound=MachineState)

@@ -1069,8 +1069,8 @@ class PoolDelta(Message, tag=140, frozen=True):
     """What a shard has of a pool at the end of a period: its shares, cash and clearing of markets whose positions pulse (M-9).
 
     Pairs are numbers in parts of 1e18 (`Parts` of pool.py). `line` is unused, `held` stands for orders; `loss` is all bad debt that the
-    shard ever moved to the pool, less what was recovered. `shortfalls` is, by market group, what its accounts may not be able to pay,
-    in worth (M-11). `profit_debt` is what is owed against floating profit.
+    shard ever moved to the pool; what is recovered comes back as cash. `shortfalls` is, by market group, what its accounts may not be
+    able to pay, in worth (M-11). `profit_debt` is what is owed against floating profit.
     """
 
     shard: int

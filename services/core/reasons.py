@@ -112,6 +112,7 @@ class Reason(IntEnum):
     NOTHING_OWED = 92
     INVALID_MODES = 93
     PROFIT_NOT_MATURED = 94
+    UNDONE_BY_MODES = 95
 
 
 class Refusal(NamedTuple):
@@ -212,5 +213,6 @@ TEXT = {
     Reason.NOTHING_OWED: "there is no debt of this asset; {limit} is owed",
     Reason.INVALID_MODES: "modes are bits of Mode, at most {limit} together",
     Reason.PROFIT_NOT_MATURED: "floating profit that has not matured does not leave; {limit} may",
+    Reason.UNDONE_BY_MODES: "the subaccount's modes {limit} would undo it at once; turn them off first",
     Reason.CUSTODY_SHORT: "custody holds less than was asked; the money is back in the account",
 }

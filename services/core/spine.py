@@ -122,7 +122,7 @@ class Engine(Generic[S]):
         self.machine = machine
         self.partition = partition
         self.name = f"{machine.service}/{partition}"
-        self.state = machine.state()
+        self.state = machine.state(partition=partition)
         self.spine = Spine(self.name)
         self.counters = Counters()
         self.apply = machine.apply
@@ -296,6 +296,7 @@ class Engine(Generic[S]):
     def restore(self, blob: bytes) -> None:
         """Take the place of the engine that made the snapshot; `last_input` is then its fingerprint until the next step."""
         self.spine, self.state = msgspec.msgpack.decode(blob, type=tuple[Spine, self.machine.state])  # type: ignore[name-defined]
+        self.state.partition = self.partition
 
 
 def machine_number(service: str) -> int:

@@ -11,6 +11,7 @@ from services.core.reasons import Reason, Refusal
 from services.risk import margin
 from services.risk.fills import Flow, flow_of, flows, hold_moved, received
 from services.risk.health import Health, Parts, initial_of, part_of, parts_of, price_seen, total
+from services.risk.lines import check_cash
 from services.risk.open_orders import hold_asset
 from services.risk.state import Exposure, OpenOrder, State, Subaccount
 
@@ -23,6 +24,7 @@ class Change(NamedTuple):
     buy_hold: Amount = 0
     sell_hold: Amount = 0
     reducing: Size = 0
+    modes: int = 0
 
     def plus(self, side: int, size: Size, hold: Amount) -> "Change":
         """Add what one order adds."""
@@ -33,7 +35,8 @@ class Change(NamedTuple):
 
 def change_of_order(order: OpenOrder) -> Change:
     """Return what a new order adds."""
-    return Change(reducing=order.remaining if order.reduce_only else 0).plus(order.side, order.adds(), order.hold)
+    reducing = order.remaining if order.reduce_only else 0
+    return Change(reducing=reducing, modes=order.modes).plus(order.side, order.adds(), order.hold)
 
 
 def closes_at_most(exposure: Exposure, side: int, size: Size, *, reduce_only: bool) -> bool:
@@ -61,6 +64,11 @@ def check_spot(state: State, subaccount: Subaccount, market: Market, change: Cha
     for side, hold in ((Side.BUY, change.buy_hold), (Side.SELL, change.sell_hold)):
         asset = hold_asset(market, side)
         part = part_of(parts, asset)
+        if asset in state.pools:
+            refusal = check_cash(state, subaccount, asset, hold, subaccount.modes | change.modes) if hold else None
+            if refusal is not None:
+                return refusal
+            continue
         available = max(0, part.idle + min(0, part.profit) - part.holds)
         if hold > available:
             return Refusal(Reason.INSUFFICIENT_FUNDS, available)

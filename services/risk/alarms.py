@@ -10,11 +10,12 @@ ALARMS_MAX = 16
 
 
 class TimerKind(IntEnum):
-    """What this machine waits for; the subject of a lease is an account, of an alarm and of a margin box's end a subaccount."""
+    """What this machine waits for, and about whom: LEASE an account, ALARM and BOX (a box's end) a subaccount, PERIOD an asset."""
 
     LEASE = 1
     ALARM = 2
     BOX = 3
+    PERIOD = 4
 
 
 def is_earliest(subaccount: Subaccount, at_ms: Milliseconds) -> bool:

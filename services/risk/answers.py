@@ -1,6 +1,6 @@
 """Matching's answers to orders: holds released on the outcome, fills booked in one entry each."""
 
-from services.core.contracts import base_amount, cash_flow, notional
+from services.core.contracts import base_amount, cash_flow, notional, value
 from services.core.fixed import FRACTION_ONE, account_of
 from services.core.markets import Market
 from services.core.messages import (
@@ -22,7 +22,7 @@ from services.core.messages import (
     Side,
 )
 from services.core.reasons import Reason, Refusal
-from services.risk import brackets, liquidation, margin, steps
+from services.risk import brackets, claims, liquidation, margin, steps
 from services.risk.events import balance_changed
 from services.risk.open_orders import change_order, end_order, hold_asset, name_order, settle_terms
 from services.risk.state import Exposure, OpenOrder, State, Subaccount, Terms, drop_empty, exposure_of, post
@@ -98,7 +98,7 @@ def process_cancelled(state: State, cancelled: OrderCancelled) -> list[Message]:
     subaccount = state.subaccount(cancelled.subaccount)
     market = state.markets[cancelled.market]
     order = subaccount.exposures[market.id].orders[cancelled.ref]
-    end_order(subaccount, market, order)
+    end_order(state, subaccount, market, order)
     order.order_id = cancelled.order_id
     order.remaining = cancelled.remaining
     by_will = cancelled.reason in WILLED
@@ -131,7 +131,7 @@ def process_replaced(state: State, replaced: OrderReplaced) -> list[Message]:
     order = subaccount.exposures[market.id].orders[replaced.ref]
     name_order(subaccount, market.id, order, replaced.order_id)
     by_command = replaced.command_id != 0
-    settle_terms(subaccount, market, order, Terms(replaced.price, replaced.size), answered=by_command)
+    settle_terms(state, subaccount, market, order, Terms(replaced.price, replaced.size), answered=by_command)
     if not by_command:
         return []
     outcome = (order.order_id, order.remaining, order.filled)
@@ -148,7 +148,7 @@ def process_replace_refused(state: State, refused: ReplaceRefused) -> list[Messa
     exposure = subaccount.exposures.get(market.id)
     order = exposure.orders.get(refused.ref) if exposure is not None else None
     if order is not None:
-        settle_terms(subaccount, market, order, None, answered=True)
+        settle_terms(state, subaccount, market, order, None, answered=True)
     refusal = Refusal(Reason(refused.reason), refused.limit)
     return [*state.commands.resolve(account_of(subaccount.id), refused.command_id, refusal=refusal)]
 
@@ -159,7 +159,7 @@ def process_reduced(state: State, reduced: OrderReduced) -> list[Message]:
     market = state.markets[reduced.market]
     order = subaccount.exposures[market.id].orders[reduced.ref]
     name_order(subaccount, market.id, order, reduced.order_id)
-    settle_terms(subaccount, market, order, Terms(order.price, reduced.size), answered=False)
+    settle_terms(state, subaccount, market, order, Terms(order.price, reduced.size), answered=False)
     return updated(subaccount, market, order, status_of(order), reduced.reason)
 
 
@@ -171,24 +171,30 @@ def process_fill(state: State, fill: OrderFilled) -> list[Message]:
     order = exposure.orders[fill.ref]
     liquidating = order.kind == OrderKind.LIQUIDATION
     before = steps.bring_up(state, subaccount, market, exposure)
+    moving = (market.settlement_asset, market.base_asset) if market.is_spot else (market.settlement_asset,)
+    for asset in moving:
+        before += claims.take_out(state, subaccount, asset)
     settled = liquidation.settle_fill(state, subaccount, market, exposure, fill) if liquidating else []
     name_order(subaccount, market.id, order, fill.order_id)
     charged = 0 if liquidating else charge_fee(state, subaccount, market, order, fill)
     subaccount.group = market.group
-    change_order(subaccount, market, order, fill.remaining)
+    change_order(state, subaccount, market, order, fill.remaining)
     done = fill.remaining == 0
     if done:
-        end_order(subaccount, market, order)
+        end_order(state, subaccount, market, order)
     book = book_spot_fill if market.is_spot else book_fill
     events: list[Message] = [
         *before,
-        book(state, subaccount, market, exposure, fill, charged),
+        book(state, subaccount, market, order, fill, charged),
         *(answered(state, subaccount, order, 0) if done else []),
         *updated(subaccount, market, order, OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED),
         fill_booked(subaccount, order, fill, charged),
         *settled,
-        *changed(subaccount, market, exposure),
+        *changed(state, subaccount, market, exposure),
     ]
+    for asset in moving:
+        events += claims.tidy(state, subaccount, asset)
+        claims.put_back(state, subaccount, asset)
     if order.group or order.exits or subaccount.triggers:
         events += brackets.after_fill(state, subaccount, exposure, order, fill)
     drop_empty(state, subaccount, market.id)
@@ -207,11 +213,11 @@ def charge_fee(state: State, subaccount: Subaccount, market: Market, order: Open
     return charged
 
 
-def changed(subaccount: Subaccount, market: Market, exposure: Exposure) -> list[Message]:
+def changed(state: State, subaccount: Subaccount, market: Market, exposure: Exposure) -> list[Message]:
     """Say what a fill left: the position and the balance, or both balances of a spot trade."""
-    balance = balance_changed(subaccount, market.settlement_asset, "fill")
+    balance = balance_changed(state, subaccount, market.settlement_asset, "fill")
     if market.is_spot:
-        return [balance_changed(subaccount, market.base_asset, "fill"), balance]
+        return [balance_changed(state, subaccount, market.base_asset, "fill"), balance]
     return [PositionChanged(subaccount.id, market.id, exposure.size, exposure.cash, exposure.basis), balance]
 
 
@@ -234,39 +240,47 @@ def fill_booked(subaccount: Subaccount, order: OpenOrder, fill: OrderFilled, cha
 
 
 def book_fill(
-    state: State, subaccount: Subaccount, market: Market, exposure: Exposure, fill: OrderFilled, charged: int
+    state: State, subaccount: Subaccount, market: Market, _order: OpenOrder, fill: OrderFilled, charged: int
 ) -> Message:
-    """Move size and cash against clearing, the fee to the venue, and what a closed position leaves into idle (M-2).
+    """Move size and cash against clearing, the fee to the venue, and what a closed position leaves to the account (M-2).
 
-    In a market that locks profits it stays in the position until the next settlement (v0).
+    In a market that pulses the fill is settled to the last pulse's mark at once (M-6). In one that locks profits what a closed position
+    leaves stays in it until the next settlement (v0).
     """
-    owner, asset = subaccount.id, market.settlement_asset
+    owner, asset, exposure = subaccount.id, market.settlement_asset, subaccount.exposures[market.id]
     after = exposure.size + fill.size
-    realised = exposure.cash + fill.cash if after == 0 and not market.profit_lock else 0
+    pulse = state.pulses.get(market.id)
     update_basis(state, market, exposure, fill, after)
     legs: list[Leg] = [
         (Book.POSITION, owner, market.id, -market.id, fill.size),
         (Book.CLEARING, 0, market.id, -market.id, -fill.size),
-        (Book.POSITION, owner, market.id, asset, fill.cash - realised),
-        (Book.CLEARING, 0, market.id, asset, -fill.cash),
-        (Book.IDLE, owner, 0, asset, realised - charged),
-        (Book.FEES, 0, 0, asset, charged),
+        *claims.house_lends(state, Book.FEES, 0, asset, charged),
     ]
-    return post(state, "fill", fill.trade_id, legs)
+    if pulse is not None:
+        settled = fill.cash + value(market, fill.size, pulse.mark)
+        legs.append((Book.CLEARING, 0, market.id, asset, -settled))
+    else:
+        settled = exposure.cash + fill.cash if after == 0 and not market.profit_lock else 0
+        legs.append((Book.POSITION, owner, market.id, asset, fill.cash - settled))
+        legs.append((Book.CLEARING, 0, market.id, asset, -fill.cash))
+    return post(state, "fill", fill.trade_id, [*legs, *claims.moved(state, subaccount, asset, settled - charged)])
 
 
 def book_spot_fill(
-    state: State, subaccount: Subaccount, market: Market, _exposure: Exposure, fill: OrderFilled, charged: int
+    state: State, subaccount: Subaccount, market: Market, order: OpenOrder, fill: OrderFilled, charged: int
 ) -> Message:
-    """Exchange base and quote against clearing, the fee from the quote (M-2, row 'spot')."""
-    owner, quote, base = subaccount.id, market.settlement_asset, market.base_asset
-    amount = base_amount(market, fill.size)
-    legs: list[Leg] = [
-        (Book.IDLE, owner, 0, base, amount),
-        (Book.CLEARING, 0, market.id, base, -amount),
-        (Book.IDLE, owner, 0, quote, fill.cash - charged),
+    """Exchange base and quote in cash against clearing, the fee from the quote (M-2, row 'spot'; M-10)."""
+    quote, base, modes = market.settlement_asset, market.base_asset, subaccount.modes | order.modes
+    legs: list[Leg] = []
+    for asset, amount in ((base, base_amount(market, fill.size)), (quote, fill.cash - charged)):
+        if amount > 0:
+            legs += claims.received(state, subaccount, asset, amount, modes)
+        else:
+            legs += claims.drawn(state, subaccount, asset, -amount)
+    legs += [
+        (Book.CLEARING, 0, market.id, base, -base_amount(market, fill.size)),
         (Book.CLEARING, 0, market.id, quote, -fill.cash),
-        (Book.FEES, 0, 0, quote, charged),
+        *claims.house_lends(state, Book.FEES, 0, quote, charged),
     ]
     return post(state, "fill", fill.trade_id, legs)
 

@@ -36,7 +36,10 @@ def fit(state: State, subaccount: Subaccount, now: Health, slack: Amount) -> boo
     if not around:
         drop(state, subaccount)
         return True
-    box, grows = subaccount.box, has_growing_debt(state, now)
+    box, grows = (
+        subaccount.box,
+        has_growing_debt(state, now) or any(one in state.pulses for one in subaccount.exposures),
+    )
     if box is not None and still_holds(state, subaccount, box, around, grows=grows):
         stretch(
             state, subaccount, box
@@ -56,7 +59,8 @@ def prices_around(state: State, subaccount: Subaccount) -> dict[Series, Price]:
     """Prices that a subaccount's surplus depends on, if it can fall below zero at all: it has a position, an order or a debt."""
     found: dict[Series, Price] = {}
     assets = dict.fromkeys(asset for asset, idle in subaccount.idle.items() if idle)
-    is_bound = any(idle < 0 for idle in subaccount.idle.values())
+    assets.update(dict.fromkeys(subaccount.claims))
+    is_bound = any(idle < 0 for idle in subaccount.idle.values()) or any(one.debt for one in subaccount.claims.values())
     for exposure in subaccount.exposures.values():
         market = state.markets[exposure.market]
         assets[market.settlement_asset] = None
@@ -90,7 +94,7 @@ def has_growing_debt(state: State, now: Health) -> bool:
     """Whether a debt may grow by itself."""
     for asset_id, part in now.parts.items():
         asset = state.assets.get(asset_id)
-        if asset is not None and asset.collateral.borrow_rate_max and min(part.idle, part.net) < 0:
+        if asset is not None and asset.collateral.borrow_rate_max and min(part.idle, part.net, -part.owed) < 0:
             return True
     return False
 

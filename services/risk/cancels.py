@@ -20,7 +20,7 @@ from services.core.messages import (
 )
 from services.core.reasons import Reason, Refusal
 from services.core.timers import Timer
-from services.risk import triggers, twap
+from services.risk import periods, triggers, twap
 from services.risk.access import take_up
 from services.risk.alarms import ALARMS_MAX, TimerKind, is_earliest, look_at
 from services.risk.orders import find_order, refuse
@@ -149,6 +149,8 @@ def fire(state: State, timer: Timer) -> list[Message]:
     """Judge a timer: a lease may have been renewed, a schedule changed, since it was armed."""
     if timer.kind == TimerKind.LEASE:
         return end_leases(state, timer.subject)
+    if timer.kind == TimerKind.PERIOD:
+        return [periods.report(state, timer.subject)]
     if timer.kind == TimerKind.BOX:
         state.touched.setdefault(timer.subject, 0)
         return []

@@ -2,10 +2,11 @@
 
 from services.core.fixed import AssetId
 from services.core.messages import BalanceChanged
-from services.risk.state import Subaccount
+from services.risk.shares import lent_and_owed
+from services.risk.state import State, Subaccount
 
 
-def balance_changed(subaccount: Subaccount, asset: AssetId, cause: str) -> BalanceChanged:
+def balance_changed(state: State, subaccount: Subaccount, asset: AssetId, cause: str) -> BalanceChanged:
     """Say what a subaccount has of an asset, and why it changed."""
     return BalanceChanged(
         subaccount.id,
@@ -14,4 +15,5 @@ def balance_changed(subaccount: Subaccount, asset: AssetId, cause: str) -> Balan
         subaccount.holds.get(asset, 0),
         subaccount.unsettled.get(asset, 0),
         cause,
+        *lent_and_owed(state, subaccount, asset),
     )

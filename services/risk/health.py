@@ -13,12 +13,16 @@ from services.core.contracts import notional, value
 from services.core.fixed import FRACTION_ONE, Amount, AssetId, Fraction, MarketId, Price, Size, div_ceil, div_exact
 from services.core.markets import SPOT, Asset, Market
 from services.risk import margin
+from services.risk.shares import lent_and_owed
 from services.risk.state import Exposure, State, Subaccount
 
 
 @dataclass(slots=True)
 class Part:
-    """What a subaccount has and needs in one asset: idle with the value of positions settled in it, holds of orders, margins."""
+    """What a subaccount has and needs in one asset: idle, holds of orders, margins.
+
+    `idle` is its money, lent or not, less what it owes the pool, which is `owed`; `profit` the value of positions settled in the asset.
+    """
 
     idle: Amount = 0
     profit: Amount = 0
@@ -26,6 +30,7 @@ class Part:
     initial: Amount = 0
     maintenance: Amount = 0
     notional: Amount = 0
+    owed: Amount = 0
 
     @property
     def net(self) -> Amount:
@@ -62,6 +67,12 @@ def parts_of(state: State, subaccount: Subaccount) -> Parts:
     for asset, idle in subaccount.idle.items():
         if idle:
             parts[asset] = Part(idle)
+    for asset in subaccount.claims:
+        lent, owes = lent_and_owed(state, subaccount, asset)
+        if lent or owes:
+            part = part_of(parts, asset)
+            part.idle += lent - owes
+            part.owed = owes
     for asset, hold in subaccount.holds.items():
         if hold:
             part_of(parts, asset).holds = hold
@@ -98,14 +109,17 @@ def add_position(state: State, subaccount: Subaccount, market: Market, exposure:
 
 
 def position_value(state: State, market: Market, exposure: Exposure) -> Amount:
-    """Value of a position at the mark seen, its cash included, less the funding that it owes (M-2)."""
+    """Value of a position at the mark seen, its cash included, less the funding that it owes (M-2); in a market that pulses since then."""
+    pulse = state.pulses.get(market.id)
+    if pulse is not None:
+        return value(market, exposure.size, state.marks[market.id].price) + value(market, -exposure.size, pulse.mark)
     return exposure.cash + value(market, exposure.size, state.marks[market.id].price) - owed(state, market, exposure)
 
 
 def unbooked(state: State, market: Market, exposure: Exposure) -> Amount:
     """What the steps that a position has not seen yet are about to put into the balance: less funding, and its value at a settlement."""
     steps = state.steps.get(market.id)
-    if steps is None:
+    if steps is None or market.id in state.pulses:
         return 0
     coming = -owed(state, market, exposure)
     if steps.ended or exposure.steps_seen != steps.settled:
@@ -133,7 +147,7 @@ def fraction_min(subaccount: Subaccount) -> Fraction:
 def owed(state: State, market: Market, exposure: Exposure) -> Amount:
     """Funding of a position that its market has stepped over and the balance has not seen yet; > 0 is paid by the account."""
     steps = state.steps.get(market.id)
-    if steps is None or steps.paid_per_lot == exposure.paid_per_lot_seen:
+    if steps is None or market.id in state.pulses or steps.paid_per_lot == exposure.paid_per_lot_seen:
         return 0
     return div_exact(exposure.size, market.lot) * (steps.paid_per_lot - exposure.paid_per_lot_seen)
 

@@ -6,7 +6,7 @@ then is missing the fund pays, and what the fund cannot pay stays as unsettled d
 """
 
 from services.core.contracts import maintenance_margin
-from services.core.fixed import Amount, AssetId, Size, account_of
+from services.core.fixed import Amount, AssetId, MarketId, Size, account_of
 from services.core.markets import Market
 from services.core.messages import (
     Book,
@@ -14,6 +14,7 @@ from services.core.messages import (
     DeficitReported,
     DeficitUncovered,
     FundContributed,
+    Leg,
     LiquidationEnded,
     LiquidationStarted,
     Message,
@@ -25,24 +26,30 @@ from services.core.messages import (
 )
 from services.core.reasons import Reason
 from services.core.spine import machine_number
-from services.risk import margin
+from services.risk import claims, margin, periods
 from services.risk.cancels import cancel_all
 from services.risk.conversion import best_sale, has_sale, is_worth_waiting
 from services.risk.events import balance_changed
 from services.risk.health import Health, has_ended, has_fresh_mark, health, is_liquidatable, worth_of
 from services.risk.open_orders import add_order
-from services.risk.state import Exposure, Liquidation, OpenOrder, Stage, State, Subaccount, post
+from services.risk.shares import lent_and_owed
+from services.risk.state import Exposure, Liquidation, OpenOrder, Stage, State, Subaccount
 
 
 def begin(state: State, subaccount: Subaccount, now: Health) -> list[Message]:
     """Cancel every order; the first step follows when matching has acknowledged."""
-    run = subaccount.liquidation = Liquidation(subaccount.group)
+    run = subaccount.liquidation = Liquidation(subaccount.group, market=market_of_group(state, subaccount))
     run.cancelling = {market: None for market, exposure in subaccount.exposures.items() if exposure.orders}
     state.touched.setdefault(subaccount.id, 0)
     events: list[Message] = [LiquidationStarted(subaccount.id, now.equity, now.maintenance)]
     for market in run.cancelling:
         events += cancel_all(subaccount, Reason.CANCELLED_BY_LIQUIDATION, market)
     return events if run.cancelling else [*events, *next_step(state, subaccount, run)]
+
+
+def market_of_group(state: State, subaccount: Subaccount) -> MarketId:
+    """A market of the group in which the subaccount traded last; 0 for none."""
+    return next((market.id for market in state.markets.values() if market.group == subaccount.group), 0)
 
 
 def all_cancelled(state: State, subaccount: Subaccount, market: int) -> list[Message]:
@@ -113,7 +120,7 @@ def close(
     """Send a reduce-only IOC for the position that needs the most maintenance margin, down to the price band."""
     market, exposure = max(positions, key=lambda pair: maintenance_worth(state, *pair))
     side = Side.SELL if exposure.size > 0 else Side.BUY
-    run.group = market.group
+    run.group, run.market = market.group, market.id
     return send(state, subaccount, run, market, side, min(abs(exposure.size), market.order_size_max))
 
 
@@ -185,11 +192,20 @@ def settle(state: State, subaccount: Subaccount, run: Liquidation, asset: AssetI
         return [DeficitReported(subaccount.id, run.group, asset, missing, subaccount.deficits)]
     if missing < 0:
         run.contributed += worth_of(state, asset, -missing)
-        fund = machine_number("insurance_fund")
-        legs = [(Book.IDLE, subaccount.id, 0, asset, missing), (Book.TRANSIT, fund, 0, asset, -missing)]
-        entry = post(state, "liquidation", account_of(subaccount.id), legs)
-        return [entry, FundContributed(run.group, asset, -missing)]
+        return contribute(state, subaccount, run, asset, -missing)
     return []
+
+
+def contribute(state: State, subaccount: Subaccount, run: Liquidation, asset: AssetId, amount: Amount) -> list[Message]:
+    """Pay the fund: in cash, or where there is a pool in claims that are redeemed before all others (M-12)."""
+    reference, pool = account_of(subaccount.id), state.pools.get(asset)
+    if pool is None:
+        to: list[Leg] = [(Book.TRANSIT, machine_number("insurance_fund"), 0, asset, amount)]
+        paid = claims.pay(state, "liquidation", reference, subaccount, asset, -amount, to)
+        return [*paid, FundContributed(run.group, asset, amount)]
+    to = claims.house_lends(state, Book.FUND_DUE, run.market, asset, amount)
+    paid = claims.pay(state, "liquidation", reference, subaccount, asset, -amount, to)
+    return [*paid, *periods.redeem_funds(state, asset, pool)]
 
 
 def step_done(state: State, subaccount: Subaccount) -> list[Message]:
@@ -209,16 +225,13 @@ def answered(state: State, answer: DeficitCovered | DeficitUncovered) -> list[Me
     """Book the fund's answer: money from the fund, or an unsettled debt outside equity (M-13)."""
     subaccount = state.subaccount(answer.subaccount)
     run = subaccount.liquidation
-    covered = isinstance(answer, DeficitCovered)
-    other = (
-        (Book.TRANSIT, machine_number("insurance_fund"), 0, answer.asset, -answer.amount)
-        if covered
-        else (Book.UNSETTLED, subaccount.id, 0, answer.asset, -answer.amount)
-    )
-    legs = [(Book.IDLE, subaccount.id, 0, answer.asset, answer.amount), other]
+    amount = answer.amount
+    others: list[Leg] = [(Book.TRANSIT, machine_number("insurance_fund"), 0, answer.asset, -answer.amount)]
+    if isinstance(answer, DeficitUncovered):
+        amount, others = write_off(state, subaccount, answer)
     events: list[Message] = [
-        post(state, "deficit", answer.deficit_id, legs),
-        balance_changed(subaccount, answer.asset, "deficit"),
+        *claims.pay(state, "deficit", answer.deficit_id, subaccount, answer.asset, amount, others),
+        balance_changed(state, subaccount, answer.asset, "deficit"),
     ]
     if run is None:
         return events
@@ -228,3 +241,18 @@ def answered(state: State, answer: DeficitCovered | DeficitUncovered) -> list[Me
     if run.stage == Stage.WAITING_FOR_FUND and not run.pending:
         events += next_step(state, subaccount, run)
     return events
+
+
+def write_off(state: State, subaccount: Subaccount, answer: DeficitUncovered) -> tuple[Amount, list[Leg]]:
+    """Take what nobody pays out of a subaccount's debt: an unsettled debt outside equity, and where there is a pool its loss (M-13)."""
+    asset, pool = answer.asset, state.pools.get(answer.asset)
+    if pool is None:
+        return answer.amount, [(Book.UNSETTLED, subaccount.id, 0, asset, -answer.amount)]
+    _lent, owed = lent_and_owed(state, subaccount, asset)
+    amount = min(answer.amount, owed)
+    pool.loss += amount
+    return amount, [
+        (Book.POOL_CASH, 0, 0, asset, -amount),
+        (Book.UNSETTLED, subaccount.id, 0, asset, -amount),
+        (Book.LOSS, 0, 0, asset, amount),
+    ]

@@ -13,11 +13,14 @@ from services.risk import (
     cancels,
     judging,
     keys,
+    lending,
     leverage,
     liquidation,
     money,
     orders,
+    periods,
     protection,
+    pulse,
     quotes,
     steps,
     triggers,
@@ -74,6 +77,12 @@ Input: TypeAlias = (
     | m.DepositCredited
     | m.WithdrawalPaid
     | m.WithdrawalReturned
+    | m.SetModes
+    | m.Lend
+    | m.Redeem
+    | m.Borrow
+    | m.Repay
+    | m.PeriodOpened
     | m.DeficitCovered
     | m.DeficitUncovered
 )
@@ -100,6 +109,9 @@ Output: TypeAlias = (
     | m.QuotesUpdated
     | m.TriggerUpdated
     | m.LeverageSet
+    | m.ModesSet
+    | m.InterestAccrued
+    | m.PoolDelta
     | m.ProtectionTripped
     | m.FillBooked
     | m.FundingPaid
@@ -118,7 +130,7 @@ def apply(state: State, record: Record) -> list[Message]:
         subaccount: SubaccountId = message.subaccount  # type: ignore[attr-defined]
         if subaccount in state.subaccounts:
             state.touched.setdefault(subaccount, 0)
-    return events
+    return [*events, *lending.tidy_up(state)] if state.untidy else events
 
 
 def process_marks(state: State, updated: m.MarksUpdated, record: Record) -> list[Message]:
@@ -163,9 +175,17 @@ def is_late(state: State, record: Record) -> bool:
 
 
 def process_settlement_mark(state: State, marked: m.SettlementMarked, record: Record) -> list[Message]:
-    """Open a market with its first mark; a late one opens too, but is not fresh."""
-    state.marks.setdefault(marked.market, Mark(marked.mark_price))
-    return [] if is_late(state, record) else wake(state, judging.see_mark(state, marked.market, marked.mark_price))
+    """Open a market with its first mark, settle positions to a later one (M-6); a late one does so too, but is not fresh."""
+    market = state.markets[marked.market]
+    events: list[Message] = []
+    if market.id in state.pulses:
+        events = pulse.settle_to(state, market, marked.mark_price)
+    elif market.id not in state.marks:
+        pulse.begin(state, market, marked.mark_price)
+    state.marks.setdefault(market.id, Mark(marked.mark_price))
+    if is_late(state, record):
+        return events
+    return [*events, *wake(state, judging.see_mark(state, market.id, marked.mark_price))]
 
 
 def process_listing(state: State, listed: m.MarketListed) -> list[Message]:
@@ -182,7 +202,7 @@ def process_change(state: State, changed: m.MarketChanged) -> list[Message]:
     for holder in state.holders.get(market.id, {}):
         subaccount = state.subaccounts[holder]
         for order in subaccount.exposures[market.id].orders.values():
-            change_order(subaccount, market, order, order.remaining)
+            change_order(state, subaccount, market, order, order.remaining)
         state.touched.setdefault(holder, 0)
     return events
 
@@ -196,7 +216,7 @@ def process_market_state(state: State, changed: m.MarketStateChanged) -> list[Me
 def process_asset(state: State, listed: m.AssetListed) -> list[Message]:
     """Know an asset."""
     state.assets[listed.asset.id] = listed.asset
-    return []
+    return periods.know(state, listed.asset)
 
 
 def process_fee_schedule(state: State, schedule: m.FeeScheduleSet) -> list[Message]:
@@ -261,6 +281,12 @@ PROCESS: dict[type[Message], Callable[[State, Any], list[Message]]] = {
     m.Withdraw: money.process_withdraw,
     m.WithdrawalPaid: money.process_withdrawal_paid,
     m.WithdrawalReturned: money.process_withdrawal_returned,
+    m.SetModes: lending.process_modes,
+    m.Lend: lending.process_lend,
+    m.Redeem: lending.process_redeem,
+    m.Borrow: lending.process_borrow,
+    m.Repay: lending.process_repay,
+    m.PeriodOpened: periods.process_opened,
     m.DeficitCovered: liquidation.answered,
     m.DeficitUncovered: liquidation.answered,
     m.MarketListed: process_listing,

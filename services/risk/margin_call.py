@@ -7,7 +7,7 @@ move before anybody has to look again (M-5).
 from typing import NamedTuple, TypeAlias
 
 from services.core.collateral import collateral_value, worth_high
-from services.core.contracts import maintenance_high, value_low
+from services.core.contracts import maintenance_high, value, value_low
 from services.core.fixed import FRACTION_ONE, Amount, AssetId, Milliseconds, Price, div_ceil
 from services.core.markets import SPOT, Asset, Market
 from services.core.messages import CancelRequested, MarginCalled, Message, Side
@@ -15,12 +15,14 @@ from services.core.reasons import Reason
 from services.risk.fills import flows, moved_on, received
 from services.risk.health import Health, debt_maintenance, has_ended, owed, position_value, price_of
 from services.risk.open_orders import hold_at
+from services.risk.shares import lent_and_owed
 from services.risk.state import Exposure, OpenOrder, State, Subaccount
 from services.risk.wires import Series, SeriesKind
 
 Ranges: TypeAlias = dict[Series, tuple[Price, Price]]
 """Lowest and highest value of series; one that is not named stays where it is."""
 HOUR_MS = 3_600_000
+DRIFT = 1_000_000
 POINT: Ranges = {}
 """The prices of now."""
 MARK = int(SeriesKind.MARK)
@@ -53,6 +55,10 @@ def surplus(state: State, subaccount: Subaccount, ranges: Ranges, until_ms: Mill
 def least(state: State, subaccount: Subaccount, ranges: Ranges, until_ms: Milliseconds, *, singly: bool) -> Amount:
     """Surplus over a box, order by order or at least by what all orders hold together; then spot orders bring nothing."""
     nets = {asset: idle for asset, idle in subaccount.idle.items() if idle}
+    debts: dict[AssetId, Amount] = {}
+    for asset in subaccount.claims:
+        lent, debts[asset] = lent_and_owed(state, subaccount, asset)
+        nets[asset] = nets.get(asset, 0) + lent - debts[asset]
     needs: dict[AssetId, Amount] = {}
     if not singly:
         needs = {asset: hold for asset, hold in subaccount.holds.items() if hold}
@@ -69,7 +75,8 @@ def least(state: State, subaccount: Subaccount, ranges: Ranges, until_ms: Millis
             continue
         low, high = ranges.get((MARK, market.id)) or (mark_price, mark_price)
         if exposure.size or exposure.cash:
-            worst = exposure.cash + value_low(market, exposure.size, low, high) - owed(state, market, exposure)
+            worst = settled_value(state, market, exposure) + value_low(market, exposure.size, low, high)
+            worst -= drift(state, market, exposure, until_ms)
             nets[asset] = nets.get(asset, 0) + worst
         need = need_of(market, exposure, low, high) if singly else need_at_most(market, exposure, low, high)
         needs[asset] = needs.get(asset, 0) + need.whole
@@ -83,12 +90,30 @@ def least(state: State, subaccount: Subaccount, ranges: Ranges, until_ms: Millis
         listed = state.assets.get(asset_id)
         if listed is not None:
             idle, net = subaccount.idle.get(asset_id, 0), nets.get(asset_id, 0)
-            left = net - growth(listed, min(idle, net), until_ms - state.now_ms)
+            left = net - growth(listed, min(idle, net, -debts.get(asset_id, 0)), until_ms - state.now_ms)
             debt = losses.get(asset_id, 0) - left
             found += worse_corner(state, listed, left, needs.get(asset_id, 0), debt, ranges)
     if every:
         found += received(state, every, nets, lambda asset: price_range(state, asset, ranges)[0], is_initial=False)
     return found
+
+
+def settled_value(state: State, market: Market, exposure: Exposure) -> Amount:
+    """What a position's value is added to: its cash less the funding it owes, or what pulses have moved into claims (M-6)."""
+    pulse = state.pulses.get(market.id)
+    if pulse is not None:
+        return value(market, -exposure.size, pulse.mark)
+    return exposure.cash - owed(state, market, exposure)
+
+
+def drift(state: State, market: Market, exposure: Exposure, until_ms: Milliseconds) -> Amount:
+    """What pulses may cost a position until a box ends, beside its profit: supply is minted at an index that has the period's interest.
+
+    A millionth of its value: in an hour of pulses at a rate of 100 % per year it is a third of that.
+    """
+    if not until_ms or market.id not in state.pulses:
+        return 0
+    return 2 + div_ceil(abs(value(market, exposure.size, state.marks[market.id].price)), DRIFT)
 
 
 def worse_corner(state: State, asset: Asset, net: Amount, need: Amount, debt: Amount, ranges: Ranges) -> Amount:

@@ -12,7 +12,6 @@ from services.core.messages import (
     Leg,
     Message,
     OpenAccount,
-    Posted,
     Scope,
     Transfer,
     Withdraw,
@@ -22,12 +21,13 @@ from services.core.messages import (
 )
 from services.core.reasons import Reason, Refusal
 from services.core.spine import machine_number
-from services.risk import margin
+from services.risk import claims, lines, margin
 from services.risk.access import take_up
 from services.risk.events import balance_changed
 from services.risk.fills import hold_moved
 from services.risk.health import part_of, parts_of, total
 from services.risk.orders import refuse
+from services.risk.shares import lent_and_owed
 from services.risk.state import Account, Key, State, Subaccount, post
 
 SETTLEMENT = machine_number("settlement")
@@ -65,21 +65,33 @@ def check_key(account: Account, opening: OpenAccount) -> Refusal | None:
 def process_deposit(state: State, credited: DepositCredited) -> list[Message]:
     """Take a credit, always."""
     return [
-        take_in(state, "deposit", credited.deposit_id, credited),
-        balance_changed(state.subaccount(credited.subaccount), credited.asset, "deposit"),
+        *take_in(state, "deposit", credited.deposit_id, credited),
+        balance_changed(state, state.subaccount(credited.subaccount), credited.asset, "deposit"),
     ]
 
 
-def take_in(state: State, kind: str, reference: int, credit: DepositCredited | WithdrawalReturned) -> Posted:
+def take_in(state: State, kind: str, reference: int, credit: DepositCredited | WithdrawalReturned) -> list[Message]:
     """Book money from settlement; an unsettled debt of the subaccount is settled by it first (M-13)."""
-    subaccount, asset, amount = credit.subaccount, credit.asset, credit.amount
-    settled = min(amount, -state.subaccount(subaccount).unsettled.get(asset, 0))
+    subaccount, asset, amount = state.subaccount(credit.subaccount), credit.asset, credit.amount
+    events = claims.take_out(state, subaccount, asset)
+    settled = min(amount, -subaccount.unsettled.get(asset, 0))
     legs: list[Leg] = [
         (Book.TRANSIT, SETTLEMENT, 0, asset, -amount),
-        (Book.UNSETTLED, subaccount, 0, asset, settled),
-        (Book.IDLE, subaccount, 0, asset, amount - settled),
+        *recovered(state, subaccount, asset, settled),
+        *claims.received(state, subaccount, asset, amount - settled, subaccount.modes),
     ]
-    return post(state, kind, reference, legs)
+    events.append(post(state, kind, reference, legs))
+    events += claims.tidy(state, subaccount, asset)
+    claims.put_back(state, subaccount, asset)
+    return events
+
+
+def recovered(state: State, subaccount: Subaccount, asset: AssetId, amount: Amount) -> list[Leg]:
+    """Legs that settle an unsettled debt; what a pool has lost by it goes back to the pool (M-13)."""
+    legs: list[Leg] = [(Book.UNSETTLED, subaccount.id, 0, asset, amount)]
+    if asset in state.pools:
+        legs += [(Book.POOL_CASH, 0, 0, asset, amount), (Book.LOSS, 0, 0, asset, -amount)]
+    return legs
 
 
 def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:
@@ -95,13 +107,14 @@ def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:
     subaccount.withdrawal_ids += 1
     identity = subaccount.withdrawal_ids
     subaccount.withdrawals[identity] = header.command_id
-    legs: list[Leg] = [
-        (Book.IDLE, subaccount.id, 0, withdraw.asset, -withdraw.amount),
-        (Book.TRANSIT, SETTLEMENT, 0, withdraw.asset, withdraw.amount),
-    ]
+    asset, amount = withdraw.asset, withdraw.amount
+    events = claims.take_out(state, subaccount, asset)
+    legs: list[Leg] = [*claims.drawn(state, subaccount, asset, amount), (Book.TRANSIT, SETTLEMENT, 0, asset, amount)]
+    events.append(post(state, "withdrawal", identity, legs))
+    claims.put_back(state, subaccount, asset)
     return [
-        post(state, "withdrawal", identity, legs),
-        balance_changed(subaccount, withdraw.asset, "withdrawal"),
+        *events,
+        balance_changed(state, subaccount, withdraw.asset, "withdrawal"),
         WithdrawalRequested(subaccount.id, withdraw.asset, withdraw.amount, identity, withdraw.address),
     ]
 
@@ -116,18 +129,32 @@ def process_transfer(state: State, transfer: Transfer) -> list[Message]:
     if refusal is not None:
         return refuse(state, header, refusal)
     giver, receiver = state.subaccount(transfer.subaccount), state.subaccount(transfer.receiver)
+    events = [*claims.take_out(state, giver, asset), *claims.take_out(state, receiver, asset)]
     settled = min(amount, -receiver.unsettled.get(asset, 0))
-    legs: list[Leg] = [
-        (Book.IDLE, giver.id, 0, asset, -amount),
-        (Book.UNSETTLED, receiver.id, 0, asset, settled),
-        (Book.IDLE, receiver.id, 0, asset, amount - settled),
-    ]
+    burnt, legs = given(state, giver, asset, amount)
+    legs += recovered(state, receiver, asset, settled)
+    if burnt:
+        legs += claims.moved(state, receiver, asset, amount - settled)
+    else:
+        legs += claims.received(state, receiver, asset, amount - settled, receiver.modes)
+    events.append(post(state, "transfer", header.command_id, legs))
+    for subaccount in (giver, receiver):
+        events += claims.tidy(state, subaccount, asset)
+        claims.put_back(state, subaccount, asset)
     return [
-        post(state, "transfer", header.command_id, legs),
-        balance_changed(giver, asset, "transfer"),
-        balance_changed(receiver, asset, "transfer"),
+        *events,
+        balance_changed(state, giver, asset, "transfer"),
+        balance_changed(state, receiver, asset, "transfer"),
         *state.commands.resolve(header.account, header.command_id),
     ]
+
+
+def given(state: State, giver: Subaccount, asset: AssetId, amount: Amount) -> tuple[Amount, list[Leg]]:
+    """Legs that take money for another subaccount, with how much of it is lent: that goes first, for changing hands it needs no cash."""
+    lent, _owed = lent_and_owed(state, giver, asset)
+    burnt = min(amount, lent)
+    legs = claims.moved(state, giver, asset, -burnt) if burnt else []
+    return burnt, [*legs, (Book.IDLE, giver.id, 0, asset, burnt - amount)]
 
 
 def check_receiver(transfer: Transfer) -> Refusal | None:
@@ -148,7 +175,18 @@ def check_leaving(state: State, leaving: Withdraw | Transfer) -> Refusal | None:
     available = available_amount(state, subaccount, leaving.asset)
     if leaving.amount > available:
         return Refusal(Reason.INSUFFICIENT_FUNDS, available)
+    if leaving.asset in state.pools:
+        return check_liquid(state, subaccount, leaving)
     return None
+
+
+def check_liquid(state: State, subaccount: Subaccount, leaving: Withdraw | Transfer) -> Refusal | None:
+    """Refuse a withdrawal that cash does not allow now; a transfer needs none, but takes no debt."""
+    if isinstance(leaving, Withdraw):
+        return lines.check_cash(state, subaccount, leaving.asset, leaving.amount, subaccount.modes)
+    lent, _owed = lent_and_owed(state, subaccount, leaving.asset)
+    own = lent + claims.free_idle(subaccount, leaving.asset)
+    return Refusal(Reason.INSUFFICIENT_FUNDS, own) if leaving.amount > own else None
 
 
 def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Amount:
@@ -196,7 +234,7 @@ def process_withdrawal_returned(state: State, returned: WithdrawalReturned) -> l
     command_id = subaccount.withdrawals.pop(returned.withdrawal_id)
     refusal = Refusal(Reason(returned.reason))
     return [
-        take_in(state, "withdrawal", returned.withdrawal_id, returned),
-        balance_changed(subaccount, returned.asset, "withdrawal"),
+        *take_in(state, "withdrawal", returned.withdrawal_id, returned),
+        balance_changed(state, subaccount, returned.asset, "withdrawal"),
         *state.commands.resolve(account_of(subaccount.id), command_id, refusal=refusal),
     ]

@@ -216,6 +216,7 @@ def open_order(state: State, market: Market, subaccount: Subaccount, place: Plac
         expires_ms=place.expires_ms,
         group=origin.group,
         exits=list(place.exits),
+        modes=place.modes,
     )
     order.hold = hold_of(market, order)
     return order
@@ -262,7 +263,7 @@ def process_replace(state: State, replace: ReplaceOrder) -> list[Message]:
     )
     if refusal is not None:
         return refuse(state, replace.header, refusal)
-    begin_terms(subaccount, market, order, terms, state.marks[market.id].price)
+    begin_terms(state, subaccount, market, order, terms, state.marks[market.id].price)
     command_id = replace.header.command_id
     return [ReplaceRequested(subaccount.id, market.id, order.ref, command_id, terms.price, terms.size, adds_risk)]
 

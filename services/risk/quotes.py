@@ -160,7 +160,7 @@ def begin(
         add_order(state, subaccount, market, order)
         return order.ref, order.side, order.price, order.size, adds_risk, True
     terms = terms_of(order, quote)
-    begin_terms(subaccount, market, order, terms, state.marks[market.id].price)
+    begin_terms(state, subaccount, market, order, terms, state.marks[market.id].price)
     return order.ref, order.side, terms.price, terms.size, adds_risk, False
 
 
@@ -169,7 +169,7 @@ def process_answered(state: State, answered: QuotesAnswered) -> list[Message]:
     subaccount = state.subaccount(answered.subaccount)
     market = state.markets[answered.market]
     exposure = exposure_of(state, subaccount, market.id)
-    rows = [settle(subaccount, market, exposure, answer) for answer in answered.quotes]
+    rows = [settle(state, subaccount, market, exposure, answer) for answer in answered.quotes]
     states = [row for row in rows if row is not None]
     hold = subaccount.holds.get(market.settlement_asset, 0)
     drop_empty(state, subaccount, market.id)
@@ -179,7 +179,9 @@ def process_answered(state: State, answered: QuotesAnswered) -> list[Message]:
     ]
 
 
-def settle(subaccount: Subaccount, market: Market, exposure: Exposure, answer: QuoteAnswer) -> QuoteState | None:
+def settle(
+    state: State, subaccount: Subaccount, market: Market, exposure: Exposure, answer: QuoteAnswer
+) -> QuoteState | None:
     """Bring one quote to what stands in the book; None for one that traded or was cancelled before the answer came."""
     ref, order_id, price, remaining, reason, _limit = answer
     order = exposure.orders.get(ref)
@@ -189,7 +191,7 @@ def settle(subaccount: Subaccount, market: Market, exposure: Exposure, answer: Q
     whole = order.filled + remaining
     row = (order.client_id, order.order_id, order.side, price or order.price, whole, remaining, reason)
     if remaining:
-        settle_terms(subaccount, market, order, Terms(price, whole), answered=True)
+        settle_terms(state, subaccount, market, order, Terms(price, whole), answered=True)
     else:
-        end_order(subaccount, market, order)
+        end_order(state, subaccount, market, order)
     return row

@@ -18,11 +18,13 @@ from services.core.fixed import (
     SubaccountId,
 )
 from services.core.markets import Asset
-from services.core.messages import SCOPES_ALL, Book, CommandId, Exit, Leg, OrderId, Posted, Side
+from services.core.messages import MODES_DEFAULT, SCOPES_ALL, Book, CommandId, Exit, Leg, OrderId, Posted, Side
+from services.core.pool import FIRST, SHARES_FROM, Indices, Parts
 from services.core.spine import MachineState
 from services.risk.rate import Bucket
 from services.risk.trigger import Trigger
 from services.risk.wires import Series, Wires
+from services.risk.zeros import Zeros
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class OpenOrder:
     ending: bool = False
     group: int = 0
     exits: list[Exit] = field(default_factory=list)
+    modes: int = 0
 
     @property
     def filled(self) -> Size:
@@ -105,6 +108,10 @@ class Exposure:
     In a spot market there are only orders. `client_ids` and `order_ids` find an order's ref. `buy_mark_held` is at least the highest
     mark at which an open buy was held, `sell_mark_held` at most the lowest of a sale; 0 while there is none. `steps_seen` and
     `paid_per_lot_seen` say up to which settlement and funding step of the market the position has been brought.
+
+    In a market that pulses the cash is zero: what a position has won or lost up to the last pulse is in claims. `series` is the one that
+    it waits behind, -1 for none; `series_seen` and `profit_seen` are where that and the market's profit per lot stood when it was put
+    there, `zero` is where its wire lies (M-8).
     """
 
     market: MarketId
@@ -122,6 +129,10 @@ class Exposure:
     sell_mark_held: Price = 0
     steps_seen: int = 0
     paid_per_lot_seen: int = 0
+    series: int = -1
+    series_seen: Parts = (0, 0)
+    profit_seen: Parts = (0, 0)
+    zero: int = 0
 
     def note_mark(self, order: OpenOrder) -> None:
         """Widen the marks held by those of an order."""
@@ -150,6 +161,7 @@ class Liquidation:
     pending: dict[int, tuple[AssetId, Amount]] = field(default_factory=dict)
     contributed: Amount = 0
     deficit: Amount = 0
+    market: MarketId = 0
 
 
 @dataclass(slots=True)
@@ -165,12 +177,28 @@ class Box:
 
 
 @dataclass(slots=True)
+class Claim:
+    """Shares of a subaccount in a pool, without those that pulses have not booked yet; supply or debt, never both.
+
+    `willed` are supply shares lent by will, which stay lent without Mode.LEND. `worth_seen` is what it all was worth, less what it owed,
+    when it was last put back, in `period_seen`: what it is worth beyond that and beyond what pulses brought is interest.
+    """
+
+    supply: int = 0
+    debt: int = 0
+    willed: int = 0
+    worth_seen: Amount = 0
+    period_seen: int = 0
+
+
+@dataclass(slots=True)
 class Subaccount:
     """Balances and exposures. `idle` may fall below zero by involuntary payments (M-7); `unsettled` <= 0 is outside equity (M-13).
 
     `cancels` are the CancelAllRequested not answered yet: (market, reason, command id). `cancel_at_ms` is the scheduled cancel;
     `cancel_timers` are the times at which it and the slices of TWAPs are looked at, earliest last. `protections` of its quotes are
     (interval, most quantity, most delta, time frozen).
+    Spot orders hold of a pooled asset what is `kept` of idle and, for the rest, what `lines_held` has taken of the shard's line.
     """
 
     id: SubaccountId
@@ -191,6 +219,10 @@ class Subaccount:
     triggers: dict[int, Trigger] = field(default_factory=dict)
     box: Box | None = None
     protections: dict[MarketId, tuple[int, Size, Size, int]] = field(default_factory=dict)
+    claims: dict[AssetId, Claim] = field(default_factory=dict)
+    modes: int = MODES_DEFAULT
+    kept: dict[AssetId, Amount] = field(default_factory=dict)
+    lines_held: dict[AssetId, Amount] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -219,13 +251,50 @@ class Steps:
 
 
 @dataclass(slots=True)
+class Pool:
+    """A shard's part of a pool: the period it has opened, its credit line, unused and held by orders, all bad debt it ever moved there.
+
+    `waiting` are the shares of supply and debt that pulses owe, in parts of 1e18; `redeeming` who waits for his claims to be paid out.
+    """
+
+    indices: Indices = FIRST
+    line: Amount = 0
+    held: Amount = 0
+    loss: Amount = 0
+    waiting: list[Parts] = field(default_factory=lambda: [(0, 0), (0, 0)])
+    redeeming: dict[SubaccountId, None] = field(default_factory=dict)
+    state: int = 0
+    stress: int = 0
+    borrow_room: Amount = 0
+    lend_room: Amount = 0
+    profit_room: Amount = 0
+    short_groups: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Pulse:
+    """A market's pulses: the mark of the last, and for (supply, debt) x (long, short) a series of shares per lot and the lots behind it.
+
+    `profit` is what a long lot has received in all, `carry` what the pool's cash has of this market beyond whole units; parts of 1e18.
+    """
+
+    mark: Price
+    series: list[Parts] = field(default_factory=lambda: [(0, 0)] * 4)
+    behind: list[int] = field(default_factory=lambda: [0] * 4)
+    zeros: list[Zeros] = field(default_factory=list)
+    profit: Parts = (0, 0)
+    carry: int = 0
+
+
+@dataclass(slots=True)
 class State(MachineState):
     """The partition. `house` is book -> owner -> market -> asset -> amount; `collateral` are prices of assets.
 
     `touched` are the subaccounts to be judged at the marks of now: how far a price has passed their wires, 1e-12, or 0 for those that an
     event has changed; `queue` is their order, the next one last.
     `holders` are those with an exposure in a market, `waiting` those with triggers on its prices, `sweeps` those of them that a step of
-    the market still has to reach.
+    the market still has to reach. `position_cash` sums the cash of a market's positions. `untidy` is whose idle money of an asset has
+    come free in this record.
     """
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
@@ -245,6 +314,10 @@ class State(MachineState):
     sweeps: dict[MarketId, list[SubaccountId]] = field(default_factory=dict)
     limit_tiers: dict[int, tuple[Fraction, int]] = field(default_factory=dict)
     waiting: dict[MarketId, dict[SubaccountId, None]] = field(default_factory=dict)
+    pools: dict[AssetId, Pool] = field(default_factory=dict)
+    pulses: dict[MarketId, Pulse] = field(default_factory=dict)
+    position_cash: dict[MarketId, Amount] = field(default_factory=dict)
+    untidy: dict[tuple[SubaccountId, AssetId], None] = field(default_factory=dict)
 
     def subaccount(self, subaccount: SubaccountId) -> Subaccount:
         """Return a subaccount, opened empty when it is new."""
@@ -269,14 +342,32 @@ def post(state: State, kind: str, reference: int, legs: Sequence[Leg], *, touche
                 exposure.size += amount
             else:
                 exposure.cash += amount
+                state.position_cash[market] = state.position_cash.get(market, 0) + amount
         elif book == Book.UNSETTLED:
             unsettled = state.subaccount(owner).unsettled
             unsettled[asset] = unsettled.get(asset, 0) + amount
+        elif book == Book.SHARES and owner:
+            move_shares(state.subaccount(owner), asset, amount)
+            if touches:
+                state.touched.setdefault(owner, 0)
         else:
             markets = state.house.setdefault(book, {}).setdefault(owner, {})
             assets = markets.setdefault(market, {})
             assets[asset] = assets.get(asset, 0) + amount
     return entry
+
+
+def move_shares(subaccount: Subaccount, unit: AssetId, amount: int) -> None:
+    """Change a claim by the leg of an entry: its asset number says which pool and which side."""
+    asset, side = divmod(-SHARES_FROM - unit, 2)
+    claim = subaccount.claims.get(asset)
+    if claim is None:
+        claim = subaccount.claims[asset] = Claim()
+    if side:
+        claim.debt += amount
+    else:
+        claim.supply += amount
+        claim.willed = min(claim.willed, claim.supply)
 
 
 def exposure_of(state: State, subaccount: Subaccount, market: MarketId) -> Exposure:

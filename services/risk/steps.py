@@ -20,7 +20,7 @@ from services.core.messages import (
     PositionChanged,
     PositionSettled,
 )
-from services.risk import triggers
+from services.risk import claims, pulse, triggers
 from services.risk.events import balance_changed
 from services.risk.health import owed
 from services.risk.margin_call import MARK
@@ -38,6 +38,8 @@ def process_funding(state: State, stepped: FundingStepped) -> list[Message]:
     steps = steps_of(state, stepped.market)
     steps.paid_per_lot += stepped.payment_per_lot
     steps.funding_step = stepped.step
+    if stepped.market in state.pulses:
+        return pulse.pay_funding(state, stepped.market, stepped.payment_per_lot)
     return begin(state, stepped.market)
 
 
@@ -57,7 +59,8 @@ def process_delisting(state: State, delisted: MarketDelisted) -> list[Message]:
     steps.ended, steps.price = True, delisted.price
     if market_id in state.marks:
         state.marks[market_id].price = delisted.price
-    return begin(state, market_id)
+    settled = pulse.settle_to(state, state.markets[market_id], delisted.price) if market_id in state.pulses else []
+    return [*settled, *begin(state, market_id)]
 
 
 def steps_of(state: State, market: MarketId) -> Steps:
@@ -112,7 +115,7 @@ def bring_up(state: State, subaccount: Subaccount, market: Market, exposure: Exp
     if steps is None:
         return []
     events: list[Message] = []
-    if exposure.paid_per_lot_seen != steps.paid_per_lot:
+    if market.id not in state.pulses and exposure.paid_per_lot_seen != steps.paid_per_lot:
         events += pay_funding(state, subaccount, market, exposure, steps)
     if steps.ended and (exposure.size or exposure.cash):
         events += close_position(state, subaccount, market, exposure, steps.price)
@@ -132,15 +135,12 @@ def pay_funding(
     if not payment:
         return []
     asset = market.settlement_asset
-    legs: list[Leg] = [
-        (Book.IDLE, subaccount.id, 0, asset, -payment),
-        (Book.CLEARING, 0, market.id, asset, payment),
-    ]
     spend(state, subaccount, asset, payment)
+    legs: list[Leg] = [(Book.CLEARING, 0, market.id, asset, payment)]
     return [
-        post(state, "funding", steps.funding_step, legs, touches=False),
+        *claims.pay(state, "funding", steps.funding_step, subaccount, asset, -payment, legs, touches=False),
         FundingPaid(subaccount.id, market.id, steps.funding_step, payment),
-        balance_changed(subaccount, asset, "funding"),
+        balance_changed(state, subaccount, asset, "funding"),
     ]
 
 
@@ -170,12 +170,12 @@ def settle_position(
     """Move a position's value at a price into the balance; the position goes on, worth nothing at that price. Equity stays."""
     owner, asset = subaccount.id, market.settlement_asset
     amount = exposure.cash + value(market, exposure.size, price)
-    legs: list[Leg] = [(Book.POSITION, owner, market.id, asset, -amount), (Book.IDLE, owner, 0, asset, amount)]
+    legs: list[Leg] = [(Book.POSITION, owner, market.id, asset, -amount)]
     return [
-        post(state, "settlement", exposure.steps_seen, legs),
+        *claims.pay(state, "settlement", exposure.steps_seen, subaccount, asset, amount, legs),
         PositionSettled(owner, market.id, price, amount, exposure.size),
         PositionChanged(owner, market.id, exposure.size, exposure.cash, exposure.basis),
-        balance_changed(subaccount, asset, "settlement"),
+        balance_changed(state, subaccount, asset, "settlement"),
     ]
 
 
@@ -184,22 +184,25 @@ def close_position(
 ) -> list[Message]:
     """Realise a position at a price; both sides of the market do, so clearing ends at what is in flight and at the market's dust."""
     owner, asset, size, cash = subaccount.id, market.settlement_asset, exposure.size, exposure.cash
-    worth = value(market, size, price)
+    worth = 0 if market.id in state.pulses else value(market, size, price)
     exposure.basis = 0
+    taken = claims.take_out(state, subaccount, asset)
     legs: list[Leg] = [
         (Book.POSITION, owner, market.id, -market.id, -size),
         (Book.CLEARING, 0, market.id, -market.id, size),
         (Book.POSITION, owner, market.id, asset, -cash),
         (Book.CLEARING, 0, market.id, asset, -worth),
-        (Book.IDLE, owner, 0, asset, cash + worth),
+        *claims.moved(state, subaccount, asset, cash + worth),
     ]
     entry = post(state, "delisting", market.id, legs, touches=False)
+    claims.put_back(state, subaccount, asset)
     leave(state, subaccount, market, exposure, price)
     return [
+        *taken,
         entry,
         PositionSettled(owner, market.id, price, cash + worth, 0),
         PositionChanged(owner, market.id, 0, 0, 0),
-        balance_changed(subaccount, asset, "settlement"),
+        balance_changed(state, subaccount, asset, "settlement"),
     ]
 
 
@@ -211,7 +214,9 @@ def leave(state: State, subaccount: Subaccount, market: Market, exposure: Exposu
     """
     series, box = (MARK, market.id), subaccount.box
     sides = box.ranges.get(series) if box is not None else None
-    is_clear = subaccount.idle.get(market.settlement_asset, 0) >= 0 and not exposure.orders
+    claim = subaccount.claims.get(market.settlement_asset)
+    owes = subaccount.idle.get(market.settlement_asset, 0) < 0 or (claim is not None and claim.debt > 0)
+    is_clear = not owes and not exposure.orders
     if box is None or sides is None or not sides[0] < price < sides[1] or not is_clear:
         state.touched.setdefault(subaccount.id, 0)
         return

@@ -4,6 +4,7 @@ A series is a number that only records move, such as a mark. A move costs the bu
 wires that exist. Buckets are a thousandth of the threshold wide or less, so that they fit every scale of prices.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
@@ -120,7 +121,7 @@ def take(buckets: Buckets, side: int, price: Price, before: Price) -> list[tuple
     return taken
 
 
-def passed(buckets: Buckets, edge: int, start: int | None) -> list[int]:
+def passed(buckets: Collection[int], edge: int, start: int | None) -> list[int]:
     """Return the buckets from `start` to `edge`, both included: by counting, or by looking at all that exist, whichever are fewer."""
     if start is None:
         return list(buckets)
