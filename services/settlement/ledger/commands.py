@@ -33,7 +33,7 @@ def trial_balance(
     wrong = found.unbalanced()
     if wrong:
         raise failed(f"the books do not balance: {wrong}")
-    typer.echo(f"balanced after entry {found.entry}")
+    typer.echo(f"{ledger}: balanced after entry {found.entry}")
 
 
 @statement_app.callback(invoke_without_command=True, context_settings={"allow_interspersed_args": True})
@@ -67,6 +67,6 @@ def failed(text: str) -> typer.Exit:
 def print_trial(found: TrialBalance) -> None:
     """Print lines and totals."""
     for line in found.lines:
-        typer.echo(f"{line.machine:<18} asset {line.asset:>4} {line.book.name:<10} {line.amount:>26}")
+        typer.echo(f"{line.machine:<18} asset {line.asset:>5} {line.book.name:<10} {line.amount:>26}")
     for asset, books in sorted(found.totals().items()):
-        typer.echo(f"{'all machines':<18} asset {asset:>4} {'':<10} {sum(books.values()):>26}")
+        typer.echo(f"{'all machines':<18} asset {asset:>5} {'':<10} {sum(books.values()):>26}")

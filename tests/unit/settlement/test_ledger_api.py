@@ -80,7 +80,7 @@ async def test_commands(store: Store, tmp_path: Path) -> None:
     file = ["--ledger", str(tmp_path / "ledger.sqlite")]
     shown = CliRunner().invoke(trial_balance_app, file)
     assert shown.exit_code == 0
-    assert shown.output.splitlines()[-1] == "balanced after entry 3"
+    assert shown.output.splitlines()[-1] == f"{file[1]}: balanced after entry 3"
     lines = CliRunner().invoke(statement_app, [str(ALICE), *file, "--limit", "1"])
     assert lines.exit_code == 0
     assert "deposit" in lines.output
