@@ -19,12 +19,13 @@ from services.core.spine import Engine, Machine
 from services.core.topics import OUTSIDE, ROUTES, SERVICES
 from services.funding.machine import MACHINE as FUNDING
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
+from services.lending_pool.machine import MACHINE as LENDING_POOL
 from services.matching.machine import MACHINE as MATCHING
 from services.risk.machine import MACHINE as RISK
 from services.settlement.machine import MACHINE as SETTLEMENT
 
 MACHINES: dict[str, Machine[Any]] = {
-    machine.service: machine for machine in (SETTLEMENT, FUNDING, MATCHING, RISK, INSURANCE_FUND)
+    machine.service: machine for machine in (SETTLEMENT, FUNDING, MATCHING, RISK, INSURANCE_FUND, LENDING_POOL)
 }
 START_MS = 1_584_000_000_000
 """12 March 2020, 08:00 UTC, a whole hour."""
