@@ -22,7 +22,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError, TopicAlreadyExistsError, for_code
 
 from services.core.fixed import Milliseconds
-from services.core.log import AppendFailed, LogError, LogRecord, Pending
+from services.core.log import AppendFailed, LogError, LogRecord, Pending, RecordsExpired
 from services.core.memory_log import wall_clock_ms
 
 BATCH_BYTES = 1_000_000
@@ -321,7 +321,7 @@ class KafkaLog:
                 found = await self.poll(place, reader, limit, wait_ms)
             except OffsetOutOfRangeError as error:
                 if offset < await self.end(topic, partition):
-                    raise LogError(f"{place} no longer has its record {offset}: restore it from the archive") from error
+                    raise RecordsExpired(f"{place} no longer has its record {offset}: restore it from the archive") from error
                 await asyncio.sleep(wait_ms / 1_000)
                 return []
             except KafkaError as error:

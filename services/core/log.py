@@ -27,6 +27,10 @@ class AppendFailed(LogError):
     """An append is not known to have landed: end the process without flushing."""
 
 
+class RecordsExpired(LogError):
+    """The log no longer keeps records so old."""
+
+
 class Pending(Protocol):
     """An append or another effect under way; awaiting it raises what it failed with. An asyncio.Future is one."""
 

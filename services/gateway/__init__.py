@@ -1,8 +1,8 @@
 """Gateway: where clients come in; it turns signed requests into commands and feeds into streams.
 
-Purpose     serve Trading and MarketData over gRPC, and Admin on a port of its own: check signatures and shapes, parse decimals, pass
-            commands on, wait for results; shed new orders first when there is too much
-Inputs      requests of clients and admins; feed.* topics; queries to risk, matching, settlement and funding
+Purpose     serve Trading, MarketData and Lending over gRPC, and Admin on a port of its own: check signatures and shapes, parse
+            decimals, pass commands on, wait for results; shed new orders first when there is too much
+Inputs      requests of clients and admins; feed.* topics; queries to risk, matching, settlement, funding and lending_pool
 Outputs     FrameSigned, AdminFrameSigned and the commands behind them to risk.inbox, settlement.inbox and funding.inbox; LeaseRenewed to
             risk.inbox; answers and streams to clients
 State       none of its own: listings, keys, marks and books are read models; any number of gateways may run at once

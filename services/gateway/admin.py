@@ -15,11 +15,13 @@ from services.core.fixed import FRACTION_ONE, LIMIT, Milliseconds
 from services.core.keys import PublicKey
 from services.core.markets import Asset, Calendar, Market
 from services.core.messages import CommandHeader
+from services.core.pool import PoolState
 from services.core.reasons import Reason
 from services.core.rpc import Refused, malformed
 from services.gateway.explain import Units
 from services.gateway.fields import CommandRefused, amount_of, asset_of, market_of, time_of
 from services.gateway.frames import check_signature, check_window, command_ids, read_canonical
+from services.gateway.lending import pooled
 from services.gateway.listed import listed
 from services.gateway.read_models import Listings
 from services.gateway.results import Owner, Submission
@@ -32,6 +34,7 @@ SIGNERS_MAX = 2
 SETTLEMENT = Owner("settlement", 0)
 STATES = {int(state): state.name for state in m.MarketState if state is not m.MarketState.DELISTED}
 """What may be asked for; DELISTED has a command of its own."""
+POOL_STATES = {int(state): state.name for state in PoolState}
 Way = tuple[Owner, m.Message]
 
 
@@ -181,6 +184,13 @@ class AdminDesk:
         if asked.account >= LIMIT or asked.owner >= LIMIT:
             raise CommandRefused(Reason.UNKNOWN_ACCOUNT)
         return SETTLEMENT, m.SetOwner(header, asked.account, asked.owner)
+
+    def set_pool_state(self, asked: pb.SetPoolState, header: CommandHeader) -> Way:
+        """Build SetPoolState."""
+        if asked.state not in POOL_STATES:
+            named = ", ".join(f"{name} ({state})" for state, name in POOL_STATES.items())
+            raise CommandRefused(Reason.POOL_STATE, 0, f"state {asked.state} is none of {named}")
+        return SETTLEMENT, m.SetPoolState(header, pooled(asked.asset, self.listings).id, int(asked.state))
 
     def contribute_to_fund(self, asked: pb.ContributeToFund, header: CommandHeader) -> Way:
         """Build ContributeToFund."""

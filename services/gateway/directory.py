@@ -23,6 +23,7 @@ TRADES = (
     *("mass_quote", "schedule_cancel", "transfer"),
     *("place_trigger", "place_twap", "cancel_trigger"),
     *("set_leverage", "set_protection", "reset_protection"),
+    *("set_modes", "lend", "redeem", "borrow", "repay"),
 )
 WITHDRAWS = ("withdraw", "add_key")
 

@@ -6,6 +6,7 @@ from services.core.collateral import WORTH_DECIMALS
 from services.core.decimals import format_decimal
 from services.core.markets import Asset, Market
 from services.core.messages import MarketState
+from services.core.pool import PoolState
 from services.core.reasons import TEXT, Reason
 from services.gateway.fields import FRACTION_DECIMALS, Listings
 from vigil.v1 import common_pb2
@@ -28,8 +29,14 @@ PRICES = (
 )
 PARTS = (Reason.INVALID_TRAIL, Reason.INVALID_TOLERANCE)
 TIMES = (Reason.INVALID_DURATION, Reason.INVALID_INTERVAL)
+GIVEN = (
+    *(Reason.INSUFFICIENT_FUNDS, Reason.NO_LIQUIDITY, Reason.BORROW_LIMIT, Reason.LEND_LIMIT, Reason.REDEEM_FIRST),
+    *(Reason.REPAY_FIRST, Reason.NOTHING_OWED, Reason.PROFIT_NOT_MATURED),
+)
+"""Limits in the asset that a command gives away, lends or borrows."""
 AMOUNTS = (Reason.INVALID_AMOUNT, Reason.BELOW_NOTIONAL_MIN, Reason.COLLATERAL_CAP)
 STATES = {int(state): state.name for state in MarketState}
+POOL_STATES = {int(state): state.name for state in PoolState}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,8 @@ class Units:
         """Limit of a refusal as people write it."""
         if reason == Reason.MARKET_STATE:
             return STATES.get(limit, str(limit))
+        if reason == Reason.POOL_STATE:
+            return POOL_STATES.get(limit, str(limit))
         if reason in PARTS:
             return format_decimal(limit, FRACTION_DECIMALS)
         if reason in TIMES:
@@ -52,7 +61,7 @@ class Units:
         if reason == Reason.INSUFFICIENT_MARGIN:
             symbol = "of the unit of account" if self.unit is None else self.unit.symbol
             return f"{format_decimal(limit, WORTH_DECIMALS)} {symbol}"
-        if reason == Reason.INSUFFICIENT_FUNDS:
+        if reason in GIVEN:
             return f"{limit} units" if self.given is None else amount_in(self.given, limit)
         if self.market is not None and reason in SIZES:
             return format_decimal(limit, self.market.size_decimals)

@@ -21,6 +21,7 @@ FEEDS = {
     "feed.settlement": "settlement",
     "feed.trades": "matching",
     "feed.book": "matching",
+    "feed.pool": "lending_pool",
 }
 """Feeds that a gateway follows, and whose partitions they have."""
 FROM_BEGINNING = ("feed.markets", "feed.settlement")
@@ -61,6 +62,7 @@ class FeedReader:
             "feed.book": self.take_book,
             "feed.trades": self.take_trade,
             "feed.liquidations": self.take_liquidation,
+            "feed.pool": self.take_pool,
         }
 
     def take(self, event: FeedEvent) -> None:
@@ -170,6 +172,11 @@ class FeedReader:
         """Liquidations."""
         self.ring("liquidations", event.partition).put(event.record.seq, 0, event.raw)
         self.gateway.hub.publish(("liquidations", 0), event.raw, event.record)
+
+    def take_pool(self, event: FeedEvent) -> None:
+        """Openings of pools and what befalls them."""
+        self.ring("pools", event.partition).put(event.record.seq, 0, event.raw)
+        self.gateway.hub.publish(("pools", 0), event.raw, event.record)
 
 
 def account_of(record: feeds_pb2.FeedRecord, kind: str | None) -> int:

@@ -24,6 +24,7 @@ from services.gateway.feeds import FEEDS, FROM_BEGINNING, FeedReader
 from services.gateway.frames import read_frame, read_query
 from services.gateway.intake import Intake
 from services.gateway.lag import LagWatch
+from services.gateway.lending_api import Lending
 from services.gateway.limits import GatewaySettings, RateLimit
 from services.gateway.queries import Queries
 from services.gateway.read_models import Collateral, Listings, Marks, Tops
@@ -33,7 +34,15 @@ from services.gateway.streams import Hub
 from services.gateway.submission import Submitter
 from services.gateway.tails import Tail
 from services.gateway.trading_api import Trading
-from vigil.v1 import admin_pb2, admin_pb2_grpc, market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc
+from vigil.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
+    lending_pb2,
+    lending_pb2_grpc,
+    market_data_pb2,
+    market_data_pb2_grpc,
+    trading_pb2_grpc,
+)
 from vigil.v1 import trading_pb2 as pb
 
 log = structlog.get_logger(__name__)
@@ -115,7 +124,9 @@ class Gateway:
         """What clients may ask."""
         trading = pb.DESCRIPTOR.services_by_name["Trading"].full_name
         market_data = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"].full_name
+        lending = lending_pb2.DESCRIPTOR.services_by_name["Lending"].full_name
         return [
+            Service(lending, lending_pb2_grpc.add_LendingServicer_to_server, Lending(self)),
             Service(trading, trading_pb2_grpc.add_TradingServicer_to_server, Trading(self)),
             Service(market_data, market_data_pb2_grpc.add_MarketDataServicer_to_server, MarketData(self)),
         ]

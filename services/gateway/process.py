@@ -24,7 +24,7 @@ from services.gateway.limits import GatewaySettings
 from services.gateway.metrics import registry_of
 from services.gateway.queries import Channels, Queries
 
-ASKED = ("risk", "matching", "settlement", "funding")
+ASKED = ("risk", "matching", "settlement", "funding", "lending_pool")
 LOOPBACK = ("localhost", "::1")
 
 
@@ -42,6 +42,7 @@ class Environment(Settings):
     gateway_matching: str = "127.0.0.1:50062"
     gateway_settlement: str = "127.0.0.1:50063"
     gateway_funding: str = "127.0.0.1:50064"
+    gateway_lending_pool: str = "127.0.0.1:50065"
     gateway_admin: str = ""
     """Address for admin commands, on a port of its own; empty: this gateway takes none."""
     gateway_certificate: Path | None = None
@@ -56,7 +57,7 @@ class Environment(Settings):
 
     @field_validator(
         *("gateway_grpc", "gateway_metrics", "gateway_admin"),
-        *("gateway_risk", "gateway_matching", "gateway_settlement", "gateway_funding"),
+        *("gateway_risk", "gateway_matching", "gateway_settlement", "gateway_funding", "gateway_lending_pool"),
     )
     @classmethod
     def addresses_are_host_port(cls, value: str) -> str:

@@ -10,7 +10,7 @@ import grpc
 
 from services.core.reasons import Reason
 from services.core.rpc import Refused
-from vigil.v1 import market_data_pb2, trading_pb2
+from vigil.v1 import market_data_pb2, pool_pb2, pool_pb2_grpc, trading_pb2
 from vigil.v1 import queries_pb2 as pb
 from vigil.v1 import queries_pb2_grpc as rpc
 
@@ -30,6 +30,7 @@ class Queries:
         self.matching = [rpc.MatchingQueriesStub(one) for one in channels["matching"]]
         self.settlement = [rpc.SettlementQueriesStub(one) for one in channels["settlement"]]
         self.funding = [rpc.FundingQueriesStub(one) for one in channels["funding"]]
+        self.lending_pool = [pool_pb2_grpc.LendingPoolQueriesStub(one) for one in channels["lending_pool"]]
 
     async def account(self, partition: int, account: int) -> trading_pb2.Account:
         """State of an account; raises Refused when its machine does not answer."""
@@ -47,6 +48,22 @@ class Queries:
     async def triggers(self, query: pb.TriggersQuery) -> trading_pb2.Triggers:
         """What waits in a subaccount; raises Refused when its machine does not answer."""
         return await answer(self.risk[query.partition].GetTriggers(query, timeout=TIMEOUT_S))
+
+    async def withdrawable(self, query: pb.WithdrawableQuery) -> trading_pb2.Withdrawable:
+        """What may be withdrawn, and why no more; raises Refused when its machine does not answer."""
+        return await answer(self.risk[query.partition].GetWithdrawable(query, timeout=TIMEOUT_S))
+
+    async def pools(self) -> pool_pb2.Pools:
+        """All pools; raises Refused when their machine does not answer."""
+        return await answer(self.lending_pool[0].GetPools(pool_pb2.PoolsQuery(), timeout=TIMEOUT_S))
+
+    async def pool(self, query: pool_pb2.PoolQuery) -> pool_pb2.PoolReport:
+        """One pool and its curve; raises Refused when its machine does not answer."""
+        return await answer(self.lending_pool[query.partition].GetPool(query, timeout=TIMEOUT_S))
+
+    async def pool_history(self, query: pool_pb2.PoolHistoryQuery) -> pool_pb2.PoolHistory:
+        """Last openings of a pool; raises Refused when its machine does not answer."""
+        return await answer(self.lending_pool[query.partition].GetPoolHistory(query, timeout=TIMEOUT_S))
 
     async def book(self, partition: int, market: int) -> market_data_pb2.Book:
         """Whole book of a market; raises Refused when its machine does not answer."""

@@ -9,7 +9,7 @@ from services.core.fixed import SubaccountId
 from services.core.reasons import Reason
 from services.core.rpc import Refused
 from services.gateway.choices import reduce_only_of, side_of
-from services.gateway.fields import CommandRefused, Listings, market_of, price_of, subaccount_of
+from services.gateway.fields import CommandRefused, Listings, asset_of, market_of, price_of, subaccount_of
 from vigil.v1 import queries_pb2
 from vigil.v1 import trading_pb2 as pb
 
@@ -54,6 +54,14 @@ def triggers_query(query: pb.Query, partition: int, listings: Listings) -> queri
     with refusing():
         market = market_of(of.symbol, listings).id if of.symbol else 0
         return queries_pb2.TriggersQuery(partition=partition, subaccount=asked(query, of.subaccount), market=market)
+
+
+def withdrawable_query(query: pb.Query, partition: int, listings: Listings) -> queries_pb2.WithdrawableQuery:
+    """Question about what may be withdrawn; raises Refused."""
+    of = query.withdrawable
+    with refusing():
+        asset = asset_of(of.asset, listings).id
+        return queries_pb2.WithdrawableQuery(partition=partition, subaccount=asked(query, of.subaccount), asset=asset)
 
 
 def asked(query: pb.Query, number: int) -> SubaccountId:

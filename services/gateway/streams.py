@@ -18,7 +18,8 @@ from services.core.rpc import Refused
 from vigil.v1 import feeds_pb2, market_data_pb2
 
 Subject: TypeAlias = tuple[str, int]
-"""What is followed: ("trades", market), ("book", market), ("ticker", market), ("account", account), ("marks", 0), ("liquidations", 0)."""
+"""What is followed: ("trades", market), ("book", market), ("ticker", market), ("account", account), ("marks", 0), ("liquidations", 0),
+("pools", 0)."""
 BATCH_RECORDS = 200
 """Records per stream message."""
 BATCH_FIELD = 1

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from services.core.fixed import slot_of
 from services.core.rpc import Context
 from services.gateway.answers import RawStream, begun, state_of
-from services.gateway.questions import margin_query, max_order_size_query, triggers_query
+from services.gateway.interest import read_interest
+from services.gateway.questions import margin_query, max_order_size_query, triggers_query, withdrawable_query
 from services.gateway.results import Owner
 from services.gateway.rings import forgotten
 from services.gateway.streams import Subscription
@@ -85,6 +86,19 @@ class Trading(trading_pb2_grpc.TradingServicer):
         query = self.gateway.read_query(request, "triggers", context.peer())
         asked = triggers_query(query, self.partition(query), self.gateway.listings)
         return await self.gateway.queries.triggers(asked)
+
+    async def GetWithdrawable(  # noqa: N802
+        self, request: pb.SignedQuery, context: Context
+    ) -> pb.Withdrawable:
+        """What may leave one of the signer's subaccounts, and why no more."""
+        query = self.gateway.read_query(request, "withdrawable", context.peer())
+        asked = withdrawable_query(query, self.partition(query), self.gateway.listings)
+        return await self.gateway.queries.withdrawable(asked)
+
+    async def GetInterest(self, request: pb.SignedQuery, context: Context) -> pb.InterestPage:  # noqa: N802
+        """A page of what accrued in the signer's account."""
+        query = self.gateway.read_query(request, "interest", context.peer())
+        return await read_interest(self.gateway.home, self.partition(query), query.account, query.interest)
 
     async def GetKeys(self, request: pb.SignedQuery, context: Context) -> pb.AccountKeys:  # noqa: N802
         """Keys of the signer's account."""

@@ -27,6 +27,7 @@ from services.gateway.fields import (
     subaccount_of,
     time_of,
 )
+from services.gateway.lending import LENDING, modes_of
 from services.gateway.waiting import (
     cancel_trigger,
     exits_of,
@@ -78,6 +79,7 @@ def place_order(order: pb.PlaceOrder, header: m.CommandHeader, listings: Listing
         display_of(order, market, size) if order.display else 0,
         order.group,
         exits_of(order, market) if order.exits else [],
+        modes_of(order, market),
     )
 
 
@@ -216,5 +218,6 @@ TRANSLATE: dict[str, Callable[[Any, m.CommandHeader, Listings], m.Message]] = {
     "set_leverage": set_leverage,
     "set_protection": set_protection,
     "reset_protection": reset_protection,
+    **LENDING,
 }
 """By the name of the request; OpenAccount needs the key that signed and stands apart."""

@@ -10,7 +10,7 @@ from services.gateway.limits import GatewaySettings
 from services.gateway.queries import Queries
 
 RISK = ("risk", 0)
-NOBODY = Queries(dict.fromkeys(("risk", "matching", "settlement", "funding"), ()))
+NOBODY = Queries(dict.fromkeys(("risk", "matching", "settlement", "funding", "lending_pool"), ()))
 SETTINGS = GatewaySettings(lag_ms_max=5_000, lag_records_max=100)
 
 
