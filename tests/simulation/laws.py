@@ -13,7 +13,7 @@ import msgspec
 from services.core import messages as m
 from services.core.fixed import LATE_MS
 from services.core.log import LogRecord
-from services.core.spine import Engine, Machine, Output, machine_number
+from services.core.spine import Engine, Machine, Output
 from services.core.topics import DIGESTS
 from services.risk.health import health, is_due
 from services.risk.judging import ROUNDS_AFTER_RESUME
@@ -21,15 +21,18 @@ from services.risk.margin_call import POINT, surplus
 from tests.simulation.authority_law import Authority
 from tests.simulation.law import LawBroken, law
 from tests.simulation.margin_law import UNITS_PER_ORDER, Margins, is_all_fresh, spare
-from tests.simulation.market_law import judge_books, judge_streams
+from tests.simulation.market_law import Streams, judge_books
 from tests.simulation.order_law import Orders
 from tests.simulation.promise_law import Promises
+from tests.simulation.transit_law import Transit
 from tests.simulation.wire_law import judge_fired, judge_wires
 from vigil.v1 import feeds_pb2
 from vigil.v1.common_pb2 import ORDER_KIND_LIQUIDATION
 
 SCANNED = (m.MarksUpdated, m.Continue, m.FundingStepped, m.MarketSettled, m.MarketDelisted, m.MarketChanged)
 """After these everybody is looked at."""
+QUIET_MAX = 8
+"""Of records about which a machine says nothing, its whole state is judged after each so many."""
 DECIDING = ("risk", "settlement", "funding")
 """Machines that take commands."""
 
@@ -40,6 +43,8 @@ class Shadow:
 
     engine: Engine[Any]
     digests: list[bytes] = field(default_factory=list)
+    quiet: int = 0
+    """Records that it has said nothing about since it last said something."""
 
 
 @dataclass
@@ -73,12 +78,17 @@ class Laws:
             for number in range(partitions[service])
         }
         self.expected: dict[tuple[str, int], dict[str, deque[bytes]]] = defaultdict(lambda: defaultdict(deque))
-        self.flying: dict[tuple[str, str], deque[m.Message]] = defaultdict(deque)
+        self.flying: dict[str, dict[str, deque[m.Message]]] = defaultdict(lambda: defaultdict(deque))
+        """By receiver and source."""
         self.tally = Tally()
         self.orders = Orders()
         self.margins = Margins()
         self.authority = Authority()
         self.promises = Promises()
+        self.streams = Streams()
+        self.transit = Transit()
+        self.spoken_to: dict[str, Shadow] = {}
+        """Shards of risk that matching has said something to since they were last looked at."""
         self.checked = 0
         self.scanned = 0
         self.triggers_fired = 0
@@ -102,10 +112,12 @@ class Laws:
             law(decoded.seq == before + 1, f"{engine.name} takes the records of {decoded.source} one by one")
             self.arrived(service, partition, decoded.source, record.value)
         said = [message for output in outputs if (message := self.emitted(engine, output)) is not None]
-        engine.machine.check_invariants(engine.state)
         message = decoded.message if accepted else m.Tick()
         self.judge_step(engine, message, said)
         self.judge(engine, message)
+        shadow.quiet = 0 if outputs else shadow.quiet + 1
+        if shadow.quiet % QUIET_MAX == 0:
+            judge_state(engine)
         self.checked += 1
 
     def prepare(self, engine: Engine[Any], record: m.Record, last_seq: int, at_ms: int) -> None:
@@ -134,7 +146,8 @@ class Laws:
         queue = self.expected[f"{service}.inbox", partition][source]
         law(bool(queue), f"{service}/{partition} took a record that {source} never said")
         law(queue.popleft() == value, f"{service}/{partition} took other bytes than {source} said")
-        self.flying[source, f"{service}/{partition}"].popleft()
+        message = self.flying[f"{service}/{partition}"][source].popleft()
+        self.transit.sent(source.split("/", maxsplit=1)[0], service, message, 1)
 
     def emitted(self, engine: Engine[Any], output: Output) -> m.Message | None:
         """Note what a shadow says; returns what it says to another machine."""
@@ -149,10 +162,15 @@ class Laws:
             self.count_entry(engine.machine.service, msgspec.msgpack.decode(value)[0])
             return None
         service = topic.removesuffix(".inbox")
-        decoded = self.shadows[service, partition].engine.decode(value)
-        self.flying[engine.name, f"{service}/{partition}"].append(decoded.message)
-        self.count_message(engine, decoded.message)
-        message: m.Message = decoded.message
+        receiver = self.shadows.get((service, partition))
+        if receiver is None:  # A machine that has no part in these histories.
+            return None
+        message: m.Message = receiver.engine.decode(value).message
+        self.flying[receiver.engine.name][engine.name].append(message)
+        self.transit.sent(engine.machine.service, service, message)
+        if service == "risk":
+            self.spoken_to[receiver.engine.name] = receiver
+        self.count_message(engine, message)
         return message
 
     def count_entry(self, service: str, entry: list[Any]) -> None:
@@ -211,12 +229,14 @@ class Laws:
         if service == "risk":
             if isinstance(message, SCANNED):
                 self.judge_maintenance(engine.state)
-            judge_wires(engine.state)
+            self.streams.see(engine.name, engine.state, self.under_way(engine.name))
         if service == "matching":
-            judge_books(self.states("matching"))
-        if service in ("risk", "matching"):
-            judge_streams([(shadow.engine.state, self.under_way(shadow.engine.name)) for shadow in self.of("risk")])
-        self.judge_transit()
+            for name, shadow in self.spoken_to.items():
+                self.streams.see(name, shadow.engine.state, self.under_way(name))
+        self.spoken_to.clear()
+        self.streams.judge()
+        self.transit.see(engine.name, service, engine.state)
+        self.transit.judge()
 
     def of(self, service: str) -> list[Shadow]:
         """Shadows of a service."""
@@ -228,7 +248,7 @@ class Laws:
 
     def under_way(self, receiver: str) -> list[m.Message]:
         """What matching has said to a shard that the shard has not taken, each market in its order."""
-        queues = [queue for (source, to), queue in self.flying.items() if to == receiver and "matching" in source]
+        queues = [queue for source, queue in self.flying[receiver].items() if source.startswith("matching")]
         return [message for queue in queues for message in queue]
 
     def judge_maintenance(self, state: Any) -> None:
@@ -250,36 +270,16 @@ class Laws:
                     surplus(state, subaccount, POINT) >= 0, f"fills take {subaccount.id} below maintenance, nobody acts"
                 )
 
-    def judge_transit(self) -> None:
-        """What left one machine for another has arrived or is in flight, in every pair."""
-        balance: Counter[tuple[int, int, int]] = Counter()
-        for (service, _), shadow in self.shadows.items():
-            number = machine_number(service)
-            for other, assets in transit_of(service, shadow.engine.state).items():
-                for asset, amount in assets.items():
-                    balance[min(number, other), max(number, other), asset] += amount
-        for (source, destination), queue in self.flying.items():
-            first, second = machine_number(source.split("/")[0]), machine_number(destination.split("/")[0])
-            for message in queue:
-                if isinstance(
-                    message,
-                    m.DepositCredited
-                    | m.WithdrawalRequested
-                    | m.WithdrawalReturned
-                    | m.FundContributed
-                    | m.DeficitCovered,
-                ):
-                    balance[min(first, second), max(first, second), message.asset] -= message.amount
-        law(not any(balance.values()), f"transit is what is in flight: {dict(balance)}")
-
     # at the end, drained
 
     def drained(self) -> bool:
         """Whether nothing is in flight between machines."""
-        return not any(self.flying.values())
+        return not any(any(queues.values()) for queues in self.flying.values())
 
     def judge_end(self, commands: set[tuple[int, int]]) -> None:
-        """Laws of a drained venue: results, orders, funding, ledger."""
+        """Laws of a drained venue: results, orders, funding, ledger; and once more those of every machine's state."""
+        for shadow in self.shadows.values():
+            judge_state(shadow.engine)
         for command in commands:
             results, turned_away = self.tally.results[command], self.tally.turned_away[command]
             law(results == 1 or (results == 0 and turned_away > 0), f"command {command} has exactly one result")
@@ -310,15 +310,13 @@ class Laws:
                         law(idle == booked, f"the ledger knows the balance of {subaccount.id}")
 
 
-def transit_of(service: str, state: Any) -> dict[int, dict[int, int]]:
-    """Transit books of a machine: other service -> asset -> amount."""
-    if service in ("settlement", "insurance_fund"):
-        books: dict[int, dict[int, int]] = state.transit
-        return books
-    if service == "risk":
-        owners = state.house.get(m.Book.TRANSIT, {})
-        return {owner: markets.get(0, {}) for owner, markets in owners.items()}
-    return {}
+def judge_state(engine: Engine[Any]) -> None:
+    """Hold the laws of one machine's state: its own invariants, and those that it does not know of."""
+    engine.machine.check_invariants(engine.state)
+    if engine.machine.service == "risk":
+        judge_wires(engine.state)
+    elif engine.machine.service == "matching":
+        judge_books(engine.state)
 
 
 __all__ = ["LawBroken", "Laws", "law"]

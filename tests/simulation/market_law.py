@@ -1,6 +1,6 @@
 """A market is one stream: sizes and clearing of all shards sum to zero, counting what is in flight; books do not cross."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,94 +10,110 @@ from services.core.markets import Market
 from tests.simulation.law import law
 
 
-class Stream:
-    """What one shard has of one market, and what it will have when all that is on its way has arrived."""
+class Foreseen:
+    """What one shard will have of each market when all that is on its way, in its order, has arrived."""
 
-    def __init__(self, state: Any, market: Market, clearing: dict[int, int]) -> None:
-        self.market = market
-        self.clearing = Counter(clearing)
-        self.size = 0
-        self.ends = 0
+    def __init__(self, state: Any, queue: Iterable[m.Message]) -> None:
+        self.markets: dict[int, Market] = dict(state.markets)
+        self.holders = len(state.subaccounts)
+        self.sizes: defaultdict[int, int] = defaultdict(int)
+        self.clearing: defaultdict[tuple[int, int], int] = defaultdict(int)
+        """By (market, asset)."""
+        for market, assets in state.house.get(m.Book.CLEARING, {}).get(0, {}).items():
+            for asset, amount in assets.items():
+                self.clearing[market, asset] = amount
         for subaccount in state.subaccounts.values():
-            exposure = subaccount.exposures.get(market.id)
-            if exposure is not None and (exposure.size or exposure.cash):
-                self.hold(state, exposure)
+            for exposure in subaccount.exposures.values():
+                if exposure.size:
+                    self.hold(state, exposure)
+        for message in queue:
+            self.take(message)
 
     def hold(self, state: Any, exposure: Any) -> None:
         """Count a position, with the steps of its market that are not booked on it yet."""
-        steps, quote = state.steps.get(self.market.id), self.market.settlement_asset
+        market = self.markets[exposure.market]
+        steps = state.steps.get(market.id)
         if steps is not None:
             unpaid = steps.paid_per_lot - exposure.paid_per_lot_seen
-            self.clearing[quote] += exposure.size // self.market.lot * unpaid
+            self.clearing[market.id, market.settlement_asset] += exposure.size // market.lot * unpaid
         if steps is not None and steps.ended:
-            self.end(exposure.size, steps.price)
+            self.end(market, exposure.size, steps.price)
         else:
-            self.size += exposure.size
+            self.sizes[market.id] += exposure.size
 
-    def end(self, size: int, price: int) -> None:
+    def end(self, market: Market, size: int, price: int) -> None:
         """Close a position at a price; a market may end before it has had one, but nobody holds it then."""
-        if not size:
-            return
-        self.clearing[-self.market.id] += size
-        self.clearing[self.market.settlement_asset] -= value(self.market, size, price)
+        if size:
+            self.clearing[market.id, -market.id] += size
+            self.clearing[market.id, market.settlement_asset] -= value(market, size, price)
 
     def take(self, message: m.Message) -> None:
-        """Book what is on its way, in its order."""
-        quote, own = self.market.settlement_asset, -self.market.id
+        """Book what is on its way."""
         match message:
-            case m.OrderFilled(market=self.market.id):
-                self.clearing[quote] -= message.cash
-                if self.market.is_spot:
-                    self.clearing[self.market.base_asset] -= base_amount(self.market, message.size)
+            case m.OrderFilled():
+                market = self.markets[message.market]
+                self.clearing[market.id, market.settlement_asset] -= message.cash
+                if market.is_spot:
+                    self.clearing[market.id, market.base_asset] -= base_amount(market, message.size)
                 else:
-                    self.clearing[own] -= message.size
-                    self.size += message.size
-            case m.FundingStepped(market=self.market.id):
-                self.clearing[quote] += self.size // self.market.lot * message.payment_per_lot
-            case m.MarketChanged() if message.market.id == self.market.id:
-                self.market = message.market
-            case m.MarketDelisted(market=self.market.id):
-                self.end(self.size, message.price)
-                self.size = 0
+                    self.clearing[market.id, -market.id] -= message.size
+                    self.sizes[market.id] += message.size
+            case m.FundingStepped() if message.market in self.markets:
+                market = self.markets[message.market]
+                lots = self.sizes[market.id] // market.lot
+                self.clearing[market.id, market.settlement_asset] += lots * message.payment_per_lot
+            case m.MarketListed() | m.MarketChanged():
+                self.markets[message.market.id] = message.market
+            case m.MarketDelisted() if message.market in self.markets:
+                self.end(self.markets[message.market], self.sizes.pop(message.market, 0), message.price)
             case _:
                 pass
 
 
-def judge_streams(shards: list[tuple[Any, list[m.Message]]]) -> None:
-    """Hold the law for each market; `shards` are the states of risk with what is in flight to each, in order.
+class Streams:
+    """The law over all shards. One is looked at again when it has taken a record, or matching has said something to it."""
 
-    What rounding leaves of an inverse market stays: its dust, less than a unit per position that ended.
-    """
-    sizes: Counter[int] = Counter()
-    clearing: Counter[tuple[int, int]] = Counter()
-    known: dict[int, Market] = {}
-    for state, queue in shards:
-        booked = state.house.get(m.Book.CLEARING, {}).get(0, {})
-        known.update(state.markets)
-        for market in state.markets.values():
-            stream = Stream(state, market, booked.get(market.id, {}))
-            for message in queue:
-                stream.take(message)
-            sizes[market.id] += stream.size
-            for asset, amount in stream.clearing.items():
-                clearing[market.id, asset] += amount
-    law(not any(sizes.values()), f"sizes sum to zero counting what is in flight: {dict(sizes)}")
-    holders = sum(len(state.subaccounts) for state, _queue in shards) + len(shards)
-    wrong = {
-        where: amount
-        for where, amount in clearing.items()
-        if not 0 <= amount <= (holders if known[where[0]].is_inverse and where[1] > 0 else 0)
-    }
-    law(not wrong, f"clearing per market and asset is what is in flight, and dust: {wrong}")
+    def __init__(self) -> None:
+        self.shards: dict[str, Foreseen] = {}
+        self.has_changed = False
+
+    def see(self, shard: str, state: Any, queue: Iterable[m.Message]) -> None:
+        """Look at one shard; `queue` is what is in flight to it, each market in its order."""
+        before, now = self.shards.get(shard), Foreseen(state, queue)
+        self.shards[shard] = now
+        if before is None or (before.sizes, before.clearing) != (now.sizes, now.clearing):
+            self.has_changed = True
+
+    def judge(self) -> None:
+        """Hold the law for each market, if a sum has changed.
+
+        What rounding leaves of an inverse market stays: its dust, less than a unit per position that ended.
+        """
+        if not self.has_changed:
+            return
+        self.has_changed = False
+        sizes, clearing = Counter[int](), Counter[tuple[int, int]]()
+        known: dict[int, Market] = {}
+        for shard in self.shards.values():
+            known.update(shard.markets)
+            sizes.update(shard.sizes)
+            clearing.update(shard.clearing)
+        law(not any(sizes.values()), f"sizes sum to zero counting what is in flight: {dict(sizes)}")
+        dust = sum(shard.holders + 1 for shard in self.shards.values())
+        wrong = {
+            where: amount
+            for where, amount in clearing.items()
+            if not 0 <= amount <= (dust if where[1] > 0 and known[where[0]].is_inverse else 0)
+        }
+        law(not wrong, f"clearing per market and asset is what is in flight, and dust: {wrong}")
 
 
-def judge_books(states: Iterable[Any]) -> None:
+def judge_books(state: Any) -> None:
     """The best bid is below the best ask, but for an auction that collects orders."""
-    for state in states:
-        for market, trading in state.trading.items():
-            sides: dict[int, list[int]] = {1: [], -1: []}
-            for order in trading.book.orders.values():
-                sides[order.side].append(order.price)
-            bids, asks = sides[1], sides[-1]
-            crossed = bool(bids and asks) and max(bids) >= min(asks)
-            law(not crossed or trading.state == m.MarketState.AUCTION, f"the book of market {market} is not crossed")
+    for market, trading in state.trading.items():
+        sides: dict[int, list[int]] = {1: [], -1: []}
+        for order in trading.book.orders.values():
+            sides[order.side].append(order.price)
+        bids, asks = sides[1], sides[-1]
+        if bids and asks and max(bids) >= min(asks):
+            law(trading.state == m.MarketState.AUCTION, f"the book of market {market} is not crossed")

@@ -79,9 +79,9 @@ class Orders:
                 self.asked.subtract((message.subaccount, quote[0]) for quote in message.quotes)
             case _:
                 pass
-        for subaccount, order in orders_of(state):
-            waiting = len(order.pending)
-            law(waiting == self.asked[subaccount.id, order.ref], f"an order waits for each answer once: {order}")
+        asked = self.asked
+        wrong = [one for one in orders_of(state) if len(one[1].pending) != asked.get((one[0].id, one[1].ref), 0)]
+        law(not wrong, f"an order waits for each answer once: {[order for _, order in wrong]}")
 
     def place(self, subaccount: int, ref: int, market: int, side: int, price: int, size: int) -> None:
         """Begin an order; a ref is used once."""

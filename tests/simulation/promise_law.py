@@ -30,12 +30,11 @@ class Promises:
 
     def judge(self, state: Any) -> None:
         """Nothing is overdue, and what was due is asked of matching."""
-        for account in state.accounts.values():
-            ended = any(end <= state.now_ms for end in account.leases.values())
-            law(not ended, f"no lease of {account.id} is overdue")
-        for subaccount in state.subaccounts.values():
-            overdue = 0 < subaccount.cancel_at_ms <= state.now_ms
-            law(not overdue, f"no scheduled cancel of {subaccount.id} is overdue")
+        now_ms = state.now_ms
+        late = [one.id for one in state.accounts.values() if any(end <= now_ms for end in one.leases.values())]
+        law(not late, f"no lease is overdue, as are those of {late}")
+        late = [one.id for one in state.subaccounts.values() if 0 < one.cancel_at_ms <= now_ms]
+        law(not late, f"no scheduled cancel is overdue, as are those of {late}")
         for number, market, ref in self.due:
             subaccount = state.subaccounts[number]
             exposure = subaccount.exposures.get(market)

@@ -11,6 +11,8 @@ from typing import Any
 
 from services.core.log import AppendFailed, LogRecord
 
+NEVER_MS = 1 << 62
+
 
 class Op:
     """Something a process waits for; `label` names the crash point before it."""
@@ -23,7 +25,7 @@ class Op:
 
     def ready(self, now_ms: int) -> bool:
         """Whether the process may go on."""
-        return self.arrived is None or self.arrived() or now_ms >= self.ready_ms
+        return now_ms >= self.ready_ms or self.arrived is None or self.arrived()
 
     def __await__(self) -> Generator["Op", None, None]:
         yield self
@@ -47,7 +49,7 @@ class Ack:
 
     def __await__(self) -> Generator[Op, None, None]:
         while not self.finished:
-            yield Op("before_ack", 1 << 62, self.done)
+            yield Op("before_ack", NEVER_MS, self.done)
         if self.error is not None:
             raise self.error
 
@@ -73,9 +75,16 @@ class Task:
     waiting: Op | None = None
     main: bool = False
 
+    def is_runnable(self, now_ms: int) -> bool:
+        """Whether it may go on."""
+        return self.waiting is None or self.waiting.ready(now_ms)
+
 
 class Process:
-    """One incarnation of one machine: its tasks and its appends under way. Nothing it does counts after it died."""
+    """One incarnation of one machine: its tasks and its appends under way. Nothing it does counts after it died.
+
+    What it can do, `found`, is the same until `same_until_ms`, unless somebody wakes it: by a record of its inbox or an acknowledgement.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -83,6 +92,8 @@ class Process:
         self.tasks: list[Task] = []
         self.flights: dict[tuple[str, int], deque[Flight]] = {}
         self.appends_in_turn = 0
+        self.found: list[tuple[Process, Task | Flight]] = []
+        self.same_until_ms = 0
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], *, main: bool = False) -> Ack:
         """Start a task; when the main one fails the process is dead."""
@@ -90,12 +101,22 @@ class Process:
         self.tasks.append(task)
         return task.ack
 
-    def runnable(self, now_ms: int) -> list[Task]:
-        """Tasks that may go on."""
-        return [task for task in self.tasks if task.waiting is None or task.waiting.ready(now_ms)]
+    def look(self, now_ms: int) -> None:
+        """Find the tasks that may go on, and the appends that may land."""
+        firsts = [queue[0] for queue in self.flights.values() if queue]
+        self.found = [(self, task) for task in self.tasks if task.is_runnable(now_ms)]
+        self.found += [(self, flight) for flight in firsts if flight.hold_until_ms <= now_ms]
+        times = [flight.hold_until_ms for flight in firsts]
+        times += [task.waiting.ready_ms for task in self.tasks if task.waiting is not None]
+        self.same_until_ms = min([at_ms for at_ms in times if at_ms > now_ms], default=NEVER_MS)
+
+    def wake(self) -> None:
+        """Look again: something that it may wait for has happened."""
+        self.same_until_ms = 0
 
     def resume(self, task: Task) -> None:
         """Run a task until it waits again; its end answers whoever waits for it."""
+        self.wake()
         try:
             task.waiting = task.coroutine.send(None)
         except StopIteration:

@@ -12,7 +12,7 @@ from services.core.host import Host, HostSettings
 from services.core.log import AppendFailed
 from services.core.snapshots import Snapshots
 from services.core.spine import Engine, Machine
-from services.core.topics import all_topics
+from services.core.topics import all_topics, inbox
 from services.funding.machine import MACHINE as FUNDING
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
 from services.matching.machine import MACHINE as MATCHING
@@ -111,6 +111,7 @@ class World:
             "matching": 2 if plan.shards > 1 else 1,
             "risk": plan.shards,
             "insurance_fund": 1,
+            "lending_pool": 1,
         }
         self.log = VirtualLog(START_MS)
         for topic, count in all_topics(self.partitions).items():
@@ -120,6 +121,8 @@ class World:
         self.work = Workload(self.rng, self.partitions)
         self.work.requests.free = self.free_collateral
         self.seats = [Seat(service, number) for service in MACHINES for number in range(self.partitions[service])]
+        self.seat_of = {seat.name: seat for seat in self.seats}
+        self.reader_of = {(inbox(seat.service), seat.partition): seat for seat in self.seats}
         self.faults: Counter[str] = Counter()
         self.armed: list[str] = []
         self.disarm_at = 0
@@ -181,31 +184,35 @@ class World:
 
     def in_flight(self) -> list[str]:
         """Pairs with something under way."""
-        return [f"{source}->{to}: {len(queue)}" for (source, to), queue in self.laws.flying.items() if queue]
+        return [
+            f"{source}->{to}: {len(queue)}"
+            for to, queues in self.laws.flying.items()
+            for source, queue in queues.items()
+            if queue
+        ]
 
     def step(self) -> None:
         """One thing happens: a task goes on, an append lands, or time passes."""
         self.steps += 1
         self.log.time_ms += self.rng.choice((0, 0, 0, 1, 2, 5))
-        choices: list[tuple[Seat, Process, Task | None, Flight | None]] = []
+        now_ms = self.log.time_ms
+        choices: list[tuple[Process, Task | Flight]] = []
         for seat in self.seats:
-            if not seat.processes and self.log.time_ms >= seat.restart_ms:
+            if not seat.processes and now_ms >= seat.restart_ms:
                 self.start(seat)
             for process in seat.processes:
-                choices += [(seat, process, task, None) for task in process.runnable(self.log.time_ms)]
-                choices += [
-                    (seat, process, None, queue[0])
-                    for queue in process.flights.values()
-                    if queue and queue[0].hold_until_ms <= self.log.time_ms
-                ]
+                if now_ms >= process.same_until_ms:
+                    process.look(now_ms)
+                choices += process.found
         if not choices:
             self.log.time_ms += 20
             return
-        seat, process, task, flight = self.rng.choice(choices)
-        if flight is not None:
-            self.deliver(seat, process, flight)
-        elif task is not None:
-            self.resume(seat, process, task)
+        process, chosen = self.rng.choice(choices)
+        seat = self.seat_of[process.name]
+        if isinstance(chosen, Flight):
+            self.deliver(seat, process, chosen)
+        else:
+            self.resume(seat, process, chosen)
 
     def resume(self, seat: Seat, process: Process, task: Task) -> None:
         """Let a task go on, unless its process dies here."""
@@ -217,22 +224,26 @@ class World:
         process.resume(task)
         host = self.hosts[id(process)]
         if host.position:
-            shadow = self.laws.shadows[seat.service, seat.partition]
-            law(
-                host.engine.spine.digest == shadow.digests[host.position - 1],
-                f"{seat.name} at {host.position} has the digest of a fresh machine that reads the same inbox",
-            )
+            expected = self.laws.shadows[seat.service, seat.partition].digests[host.position - 1]
+            if host.engine.spine.digest != expected:
+                claim = f"{seat.name} at {host.position} has the digest of a fresh machine that reads the same inbox"
+                raise LawBroken(claim)
         if not process.alive:
             self.died(seat, process)
 
     def land(self, topic: str, partition: int, values: list[bytes]) -> None:
         """Write to the log; shadows read inboxes at once."""
-        for record in self.log.land(topic, partition, values):
-            if topic.endswith(".inbox"):
-                self.laws.landed(topic.removesuffix(".inbox"), partition, record)
+        landed = self.log.land(topic, partition, values)
+        seat = self.reader_of.get((topic, partition))
+        if seat is not None:
+            for record in landed:
+                self.laws.landed(seat.service, partition, record)
+            for process in seat.processes:
+                process.wake()
 
     def deliver(self, seat: Seat, process: Process, flight: Flight) -> None:
         """Let the first append of a queue land, or fail."""
+        process.wake()
         queue = process.flights[flight.topic, flight.partition]
         if "delay" in self.armed:
             self.happened("delay")
@@ -307,8 +318,9 @@ class World:
         """Spread faults over the commands, the rarest kind so far first; one that finds no moment is taken back."""
         if self.steps >= self.disarm_at:
             self.armed.clear()
-        due = self.plan.faults * self.sent_commands
-        if self.armed or sum(self.faults.values()) * self.plan.commands >= due or self.sent_commands < WARM_UP:
+        if self.armed or self.sent_commands < WARM_UP:
+            return
+        if sum(self.faults.values()) * self.plan.commands >= self.plan.faults * self.sent_commands:
             return
         rarest = min(self.faults[kind] for kind in self.plan.kinds)
         kind = self.rng.choice([kind for kind in self.plan.kinds if self.faults[kind] <= rarest + 1])
@@ -326,8 +338,7 @@ class World:
 
     def fault_duplicate(self) -> bool:
         """A machine's record arrives once more, much later than the first."""
-        inboxes = [place for place in self.log.records if place[0].endswith(".inbox")]
-        topic, partition = self.rng.choice(inboxes)
+        topic, partition = self.rng.choice(list(self.reader_of))
         records = self.log.records[topic, partition]
         record = self.rng.choice(records[-30:])
         self.land(topic, partition, [record.value])
@@ -377,6 +388,9 @@ class World:
     def fault_clock_jump(self) -> bool:
         """The log's clock jumps, also back."""
         self.log.time_ms += self.rng.choice((-20_000, -1_000, 1_000, 20_000))
+        for seat in self.seats:
+            for process in seat.processes:
+                process.wake()
         return True
 
     def fault_silent_oracle(self) -> bool:
@@ -406,6 +420,7 @@ class World:
                 self.kill(seat, process)
             seat.restart_ms = 0
             for process in seat.processes:
+                process.wake()
                 for queue in process.flights.values():
                     for flight in queue:
                         flight.hold_until_ms = 0
