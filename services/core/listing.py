@@ -18,6 +18,7 @@ ROOM = LIMIT >> 2
 TIERS_MAX = 32
 STEPS_MAX = 8
 WINDOW_MAX_MS = 86_400_000
+PULSE_MIN_MS, PULSE_MAX_MS = 1_000, 3_600_000
 
 
 def check_market(market: Market, asset: Asset) -> Refusal | None:
@@ -42,6 +43,14 @@ def rules_of(market: Market, asset: Asset) -> Iterator[bool]:
     yield 0 <= market.owner_position_max < ROOM
     yield 0 <= market.open_interest_lower <= market.open_interest_upper < ROOM
     yield market.is_spot or asset.collateral.initial_weight > 0
+    yield is_pulse_sound(market)
+    yield 0 <= market.withdrawal_fraction <= FRACTION_ONE and 0 <= market.profit_debt_max < LIMIT
+
+
+def is_pulse_sound(market: Market) -> bool:
+    """Whether a market that pulses is a perpetual, and does so between every second and every hour (rule 28)."""
+    every = market.pulse_interval_ms
+    return every == 0 or (market.is_perpetual and PULSE_MIN_MS <= every <= PULSE_MAX_MS)
 
 
 def naming_rules(market: Market, asset: Asset) -> Iterator[bool]:

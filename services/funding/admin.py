@@ -16,6 +16,7 @@ from services.core.reasons import Reason, Refusal
 from services.core.timers import Timer
 from services.funding.changes import check_bounds, check_state, check_when, earliest_ms
 from services.funding.publication import TimerKind
+from services.funding.pulses import arm_pulse
 from services.funding.settlements import arm_settlement, terms_of
 from services.funding.state import Change, State
 from services.funding.steps import arm_step, share_remainder
@@ -75,6 +76,8 @@ def fire_change(state: State, timer: Timer) -> list[Message]:
     state.markets[market.id] = market
     if before.funding_interval_ms != market.funding_interval_ms:
         arm_step(state, market)
+    if before.pulse_interval_ms != market.pulse_interval_ms:
+        arm_pulse(state, market)
     if terms_of(before) != terms_of(market):
         arm_settlement(state, market)
     return [MarketChanged(market)]

@@ -106,7 +106,9 @@ def bounds_of(known: Market, market: Market, mark_price: Price) -> Iterator[bool
     and staleness at most twofold either way; 13 price_max stays above twice the mark; 14 sizes, 15 orders at most twofold;
     16 the impact notional too, and not below F-2.9, which knows no coin; 17 limits that were off may be set, and then change twofold but
     not go off; 18 guards of the index: one source more or less, dispersion twofold; 19 the margins of a position of any size (factors,
-    tiers) at most twofold; 20 settlements and limits of prices that were off may be set, and then move twofold but not go off.
+    tiers) at most twofold; 20 settlements and limits of prices that were off may be set, and then move twofold but not go off; 21 a market
+    pulses from its first mark on or never, its interval at most twofold either way; 22 what withdrawals must leave and what may be lent
+    against profit at most twofold.
     """
     yield identity(known) == identity(market)
     yield decimals(known) == decimals(market)
@@ -140,6 +142,11 @@ def bounds_of(known: Market, market: Market, mark_price: Price) -> Iterator[bool
     yield abs(market.sources_min - known.sources_min) <= 1 and is_near(known.dispersion_max, market.dispersion_max)
     yield are_margins_near(known, market)
     yield are_settlements_near(known, market)
+    yield is_near(known.pulse_interval_ms, market.pulse_interval_ms)
+    yield (
+        is_near(known.withdrawal_fraction, market.withdrawal_fraction, BASIS_POINT)
+        and is_near_limit(known.profit_debt_max, market.profit_debt_max)
+    )
 
 
 def are_settlements_near(known: Market, market: Market) -> bool:

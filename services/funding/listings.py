@@ -10,6 +10,7 @@ from services.core.reasons import Reason, Refusal
 from services.funding.admin import answered, begin
 from services.funding.calendar import check_calendar, ends_of, names, symbol_of
 from services.funding.publication import TimerKind
+from services.funding.pulses import arm_pulse
 from services.funding.settlements import arm_settlement
 from services.funding.state import MarketFunding, Series, State
 from services.funding.steps import arm_step
@@ -28,10 +29,11 @@ def process_list_market(state: State, listing: ListMarket) -> list[Message]:
 
 
 def list_market(state: State, market: Market) -> Message:
-    """Begin a market's stream, and await its funding steps, settlements and end."""
+    """Begin a market's stream, and await its funding steps, pulses, settlements and end."""
     state.markets[market.id] = state.listings[market.id] = market
     state.funding[market.id] = MarketFunding()
     arm_step(state, market)
+    arm_pulse(state, market)
     arm_settlement(state, market)
     return MarketListed(market)
 

@@ -1,4 +1,4 @@
-"""The funding machine: prices and admins' commands in; marks, funding steps, settlements and what else a market's stream carries out."""
+"""The funding machine: prices and admins' commands in; marks, funding steps, pulses, settlements and what else its stream carries."""
 
 from typing import TypeAlias
 
@@ -39,6 +39,7 @@ from services.funding.publication import (
     publish,
     publish_armed,
 )
+from services.funding.pulses import process_pulse
 from services.funding.settlements import note_price, note_trades, settle
 from services.funding.state import Source, State, check_invariants
 from services.funding.steps import process_step
@@ -97,7 +98,7 @@ def apply(state: State, record: Record) -> list[Message]:
 
 
 def fire(state: State, timer: Timer) -> list[Message]:
-    """Publish what had to wait, pay a funding step, change, settle or end a market, or list a calendar's next."""
+    """Publish what had to wait, pay a funding step, change, settle, pulse or end a market, or list a calendar's next."""
     if timer.kind == TimerKind.CALENDAR:
         return roll(state, timer.subject)
     if timer.kind == TimerKind.COLLATERAL:
@@ -112,6 +113,8 @@ def fire(state: State, timer: Timer) -> list[Message]:
             return fire_change(state, timer)
         case TimerKind.SETTLEMENT:
             return settle(state, market)
+        case TimerKind.PULSE:
+            return process_pulse(state, market, timer)
         case _:
             return publish(state, [market], []) if is_ending(state, market) else []
 

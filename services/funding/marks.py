@@ -1,4 +1,4 @@
-"""What marks are made of: the index that the market's guards believe, and its basis; it publishes nothing."""
+"""What marks are made of: the index that the market's guards believe, and its basis; and what follows them slowly. It publishes nothing."""
 
 from services.core.fixed import INDEX_DECIMALS, Fraction, Milliseconds, Price, clamp, div_floor
 from services.core.markets import Market, SettlementPrice
@@ -14,6 +14,7 @@ from services.funding.mark_price import (
     yearly_basis,
 )
 from services.funding.settlement_price import blend
+from services.funding.slow_price import DAY_MS, HOUR_MS, Slow, add_mark
 from services.funding.sources import Seen, agreed_index, judge
 from services.funding.state import MarketFunding, State
 
@@ -34,6 +35,20 @@ def undated_mark(state: State, market: Market, funding: MarketFunding, index: Pr
     by_basis = index + funding.basis.value
     by_book = book_price(funding.best_bid, funding.best_ask, funding.last_price)
     return mark_price(index, fair, by_basis, by_book, mark_width(index, market.band), market.tick)
+
+
+def note_mark(state: State, market: Market, mark: Price) -> None:
+    """Let the slow averages of a market that pulses follow its new mark; the first one is all that they know."""
+    pulsing = state.pulsing.get(market.id)
+    if pulsing is None:
+        return
+    if not pulsing.sampled_ms:
+        pulsing.hour = pulsing.day = Slow(mark)
+    else:
+        elapsed_ms = state.now_ms - pulsing.sampled_ms
+        pulsing.hour = add_mark(pulsing.hour, mark, elapsed_ms, HOUR_MS)
+        pulsing.day = add_mark(pulsing.day, mark, elapsed_ms, DAY_MS)
+    pulsing.sampled_ms = state.now_ms
 
 
 def fair_price_of(market: Market, index: Price, rate: Fraction, now_ms: Milliseconds) -> Price:

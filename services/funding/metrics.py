@@ -7,7 +7,7 @@ from services.core.markets import Market
 from services.core.metrics import Family, Metrics, Reading
 from services.funding.mark_price import index_price
 from services.funding.sources import Flaw
-from services.funding.state import CollateralPrice, MarketFunding, Settling, State
+from services.funding.state import CollateralPrice, MarketFunding, Pulsing, Settling, State
 
 FRACTION_DECIMALS = len(str(FRACTION_ONE)) - 1
 INDEX = Family("vigil_index_price", "Median of the sources", ("market",))
@@ -15,6 +15,10 @@ MARK = Family("vigil_mark_price", "Mark price", ("market",))
 MARK_AGE = Family("vigil_mark_age_seconds", "Log time since the last mark; no sample before the first", ("market",))
 RATE = Family("vigil_funding_rate", "Rate of the last funding step, per interval", ("market",))
 STEPS = Family("vigil_funding_steps", "Funding steps, ever", ("market",), "counter")
+PULSES = Family("vigil_pulses", "Pulses of a market, ever", ("market",), "counter")
+SLOW_PRICE = Family(
+    "vigil_slow_price", "Average of the mark over an hour, and over a day, as of its last mark", ("market", "over")
+)
 SETTLES_IN = Family(
     "vigil_settlement_seconds",
     "Log time until a market is settled or ends; below zero while it waits for a price",
@@ -35,7 +39,20 @@ SOURCES_FRESH = Family("vigil_sources_fresh", "Sources whose price is fresh enou
 DISPERSION = Family("vigil_source_dispersion_ratio", "Highest minus lowest fresh price, over their median", ("index",))
 FLAW = Family("vigil_source_flaw", "1 for why the last index left a source out", ("index", "source", "flaw"))
 FAMILIES = (
-    *(INDEX, MARK, MARK_AGE, RATE, STEPS, SETTLES_IN, SETTLEMENTS, SETTLEMENT_PRICE, FALLBACKS, CALENDAR_IDS),
+    *(
+        INDEX,
+        MARK,
+        MARK_AGE,
+        RATE,
+        STEPS,
+        PULSES,
+        SLOW_PRICE,
+        SETTLES_IN,
+        SETTLEMENTS,
+        SETTLEMENT_PRICE,
+        FALLBACKS,
+        CALENDAR_IDS,
+    ),
     *(COLLATERAL, COLLATERAL_AGE, HAIRCUT, SOURCE_PRICE, SOURCE_AGE, SOURCES_FRESH, DISPERSION, FLAW),
 )
 FLAWS = tuple(flaw for flaw in Flaw if flaw is not Flaw.NONE)
@@ -48,6 +65,8 @@ def measure(state: State) -> Iterator[Reading | None]:
             yield from market_readings(state, state.markets[market_id], funding)
     for market_id, settling in state.settling.items():
         yield from settlement_readings(state, state.markets[market_id], settling)
+    for market_id, pulsing in state.pulsing.items():
+        yield from pulse_readings(state.markets[market_id], pulsing)
     yield Reading(FALLBACKS, (), state.fallbacks)
     for series in state.series.values():
         yield Reading(CALENDAR_IDS, (series.calendar.market.symbol,), series.calendar.markets_max - series.listed)
@@ -73,6 +92,14 @@ def market_readings(state: State, market: Market, funding: MarketFunding) -> Ite
         yield Reading(INDEX, label, funding.index_price, market.price_decimals)
         yield Reading(MARK, label, funding.mark_price, market.price_decimals)
         yield Reading(MARK_AGE, label, state.now_ms - funding.marked_ms, 3)
+
+
+def pulse_readings(market: Market, pulsing: Pulsing) -> Iterator[Reading]:
+    """Readings of a market that pulses, and of what its mark was slowly, if it had one."""
+    yield Reading(PULSES, (market.symbol,), pulsing.pulse)
+    if pulsing.sampled_ms:
+        yield Reading(SLOW_PRICE, (market.symbol, "hour"), pulsing.hour.value, market.price_decimals)
+        yield Reading(SLOW_PRICE, (market.symbol, "day"), pulsing.day.value, market.price_decimals)
 
 
 def settlement_readings(state: State, market: Market, settling: Settling) -> Iterator[Reading]:

@@ -11,7 +11,7 @@ from services.core.markets import Market
 from services.core.messages import CollateralListed, MarketDelisted, MarksUpdated, Message, SettlementMarked
 from services.core.timers import next_multiple
 from services.funding import collateral_price
-from services.funding.marks import agreed, update_mark
+from services.funding.marks import agreed, note_mark, update_mark
 from services.funding.sources import Flaw
 from services.funding.state import CollateralPrice, MarketFunding, State
 
@@ -19,7 +19,7 @@ from services.funding.state import CollateralPrice, MarketFunding, State
 class TimerKind(IntEnum):
     """What this machine waits for; the subject is a market, of a collateral price an asset, of a calendar its id.
 
-    Of those due at one time the step comes before a change or an end, and what ends before what takes its place.
+    Of those due at one time the step comes before a change or an end, what ends before what takes its place, and a pulse after all.
     """
 
     MARK = 1
@@ -29,6 +29,7 @@ class TimerKind(IntEnum):
     SETTLEMENT = 5
     CALENDAR = 6
     COLLATERAL = 7
+    PULSE = 8
 
 
 def publish(state: State, markets: list[Market], assets: list[AssetId]) -> list[Message]:
@@ -42,6 +43,7 @@ def publish(state: State, markets: list[Market], assets: list[AssetId]) -> list[
         if funding.marked_ms == 0:
             events.append(SettlementMarked(market.id, funding.mark_price))
         funding.marked_ms, funding.armed = state.now_ms, False
+        note_mark(state, market, funding.mark_price)
         if is_ending(state, market):
             events.append(end(state, market, funding.mark_price))
             continue
@@ -124,6 +126,7 @@ def end(state: State, market: Market, price: Price, *, is_expiry: bool = False) 
     state.delistings.pop(market.id, None)
     state.changes.pop(market.id, None)
     state.settling.pop(market.id, None)
+    state.pulsing.pop(market.id, None)
     state.funding[market.id].delisted = True
     return MarketDelisted(market.id, price, is_expiry)
 

@@ -11,9 +11,11 @@ from services.funding.funding_rate import Mean
 from services.funding.mark_price import NO_BASIS, Average
 from services.funding.reference_rate import Partition
 from services.funding.settlement_price import NO_SAMPLES, NOTHING, Samples, Total
+from services.funding.slow_price import Slow
 from services.funding.sources import Flaw
 
 NO_PREMIUMS = Mean()
+NO_MARKS = Slow(0)
 
 
 @dataclass(slots=True)
@@ -91,6 +93,17 @@ class Settling:
 
 
 @dataclass(slots=True)
+class Pulsing:
+    """Pulses of a market: how many there were, when the next is due, and averages of the mark over an hour and a day until `sampled_ms`."""
+
+    pulse: int = 0
+    due_ms: Milliseconds = 0
+    hour: Slow = NO_MARKS
+    day: Slow = NO_MARKS
+    sampled_ms: Milliseconds = 0
+
+
+@dataclass(slots=True)
 class CollateralPrice:
     """An asset's price as collateral: before its haircut, as the running minute began, and as it was published last; 1e-10 of the unit."""
 
@@ -123,8 +136,8 @@ class Change:
 class State(MachineState):
     """The partition; `sources` is index -> source -> last price, `listings` the markets as they were listed.
 
-    `settling` has the markets that settle or end by themselves, `collateral` the assets whose price is made here. `fallbacks` counts the
-    settlement prices that had to be made in another way than the market names.
+    `settling` has the markets that settle or end by themselves, `pulsing` those that pulse, `collateral` the assets whose price is made
+    here. `fallbacks` counts the settlement prices that had to be made in another way than the market names.
     """
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
@@ -138,6 +151,7 @@ class State(MachineState):
     collateral: dict[AssetId, CollateralPrice] = field(default_factory=dict)
     series: dict[int, Series] = field(default_factory=dict)
     fallbacks: int = 0
+    pulsing: dict[MarketId, Pulsing] = field(default_factory=dict)
 
 
 def check_invariants(state: State) -> None:
@@ -146,9 +160,13 @@ def check_invariants(state: State) -> None:
         invariant(funding.mark_price % state.markets[market_id].tick == 0, "a mark is on the tick")
         invariant(0 <= funding.remainder < FRACTION_ONE, "a remainder is less than one unit")
         invariant(0 <= funding.remainder_rest < UNIT_VALUE, "the rest of a remainder is less than one part of it")
-        awaited = market_id in state.changes or market_id in state.delistings or market_id in state.settling
+        awaited = any(
+            market_id in waiting for waiting in (state.changes, state.delistings, state.settling, state.pulsing)
+        )
         invariant(not (funding.delisted and awaited), "nothing awaits a market that ended")
     for series in state.series.values():
         invariant(series.listed <= series.calendar.markets_max, "a calendar lists no more than it may")
+    for pulsing in state.pulsing.values():
+        invariant(all(0 <= slow.rest < FRACTION_ONE for slow in (pulsing.hour, pulsing.day)), "a rest is less than one")
     for price in state.collateral.values():
         invariant(0 <= price.published <= price.price, "a haircut only takes off")

@@ -34,6 +34,8 @@ LIMITED = but(
     levels_max=100,
     sources_min=2,
     dispersion_max=10**10,
+    pulse_interval_ms=10_000,
+    profit_debt_max=100,
 )
 
 BOUNDS: list[tuple[str, int, dict[str, Any]]] = [
@@ -99,6 +101,13 @@ BOUNDS: list[tuple[str, int, dict[str, Any]]] = [
     ("one step less", 20, {"limit_steps": (2 * 10**11,)}),
     ("a step far out", 20, {"limit_steps": (7 * 10**10, 5 * 10**11)}),
     ("pauses three times as long", 20, {"limit_pause_ms": 360_000}),
+    ("pulses twice as often", 0, {"pulse_interval_ms": 5_000}),
+    ("three times", 21, {"pulse_interval_ms": 3_000}),
+    ("never", 21, {"pulse_interval_ms": 0}),
+    ("withdrawals leave half as much", 0, {"withdrawal_fraction": BTC.withdrawal_fraction // 2}),
+    ("a third", 22, {"withdrawal_fraction": BTC.withdrawal_fraction // 3}),
+    ("less lent against profit", 22, {"profit_debt_max": 49}),
+    ("without a limit", 22, {"profit_debt_max": 0}),
 ]
 
 
