@@ -197,8 +197,7 @@ def process_listing(state: State, listed: m.MarketListed) -> list[Message]:
 def process_change(state: State, changed: m.MarketChanged) -> list[Message]:
     """Take a market's new parameters; what its open orders hold follows, and whoever is in it is judged by them."""
     market = changed.market
-    events = steps.bring_all_up(state, state.markets[market.id])
-    state.markets[market.id] = market
+    events = [*steps.bring_all_up(state, state.markets[market.id]), *pulse.change_terms(state, market)]
     for holder in state.holders.get(market.id, {}):
         subaccount = state.subaccounts[holder]
         for order in subaccount.exposures[market.id].orders.values():

@@ -90,3 +90,15 @@ def settle_alone(state: State, market: Market, subaccount_id: int, change: int) 
     claims.put_back(state, subaccount, asset)
     state.touched.setdefault(subaccount_id, 0)
     return [*events, balance_changed(state, subaccount, asset, "pulse")]
+
+
+def change_terms(state: State, market: Market) -> list[Message]:
+    """Take a market's new terms: its lots may be finer, in which positions wait; they are taken out by the old ones, put back by the new."""
+    holders = [state.subaccounts[one] for one in state.holders.get(market.id, {})] if market.id in state.pulses else []
+    events: list[Message] = []
+    for subaccount in holders:
+        events += claims.take_out(state, subaccount, market.settlement_asset)
+    state.markets[market.id] = market
+    for subaccount in holders:
+        claims.put_back(state, subaccount, market.settlement_asset)
+    return events
