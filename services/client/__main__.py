@@ -9,9 +9,11 @@ import typer
 from services.client.cli.admin import admin_app
 from services.client.cli.feed import feed_app
 from services.client.cli.keys import keys_app
+from services.client.cli.lending import lending_app
 from services.client.cli.look import look_app
 from services.client.cli.margin import margin_app
 from services.client.cli.order import batch_app, order_app
+from services.client.cli.pool import pool_app
 from services.client.cli.trading import trading_app
 from services.client.cli.waiting import waiting_app
 from services.client.cli.watch import watch_app
@@ -25,6 +27,8 @@ app.add_typer(batch_app)
 app.add_typer(waiting_app)
 app.add_typer(trading_app)
 app.add_typer(margin_app)
+app.add_typer(lending_app)
+app.add_typer(pool_app)
 app.add_typer(look_app)
 app.add_typer(watch_app, name="watch")
 app.add_typer(feed_app)

@@ -30,10 +30,15 @@ def order_command(
     group: int = 0,
     exits: Sequence[pb.Exit] = (),
     subaccount: int = 0,
+    auto_borrow: bool = False,
+    auto_borrow_repay: bool = False,
+    auto_lend_redeem: bool = False,
+    auto_lend: bool = False,
 ) -> pb.Command:
     """Command for an order; without `price` a market order. Orders rest (GTC) unless they are market or reduce-only orders.
 
     With `display` it is an iceberg; those of one `group` end one another (OCO); `exits` wait once it has filled (bracket), see waiting.py.
+    `auto_*` let a spot order borrow or redeem what it lacks, and repay debts or lend from what it brings, beside the subaccount's modes.
     """
     if time_in_force is None:
         at_once = price is None or (reduce_only and not expires_ms)
@@ -52,6 +57,10 @@ def order_command(
         display=optional(display),
         group=group,
         exits=exits,
+        auto_borrow=auto_borrow,
+        auto_borrow_repay=auto_borrow_repay,
+        auto_lend_redeem=auto_lend_redeem,
+        auto_lend=auto_lend,
     )
     return pb.Command(place_order=order)
 

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from services.client.listed import Listed
 from services.client.show import clock, number
-from services.client.views import exact, word
+from services.client.views import exact, modes_of, word
 from services.core.collateral import WORTH_DECIMALS
 from services.core.fixed import INDEX_DECIMALS
 from services.core.reasons import Reason
@@ -24,9 +24,18 @@ PRICES = (
     "trigger_price",
 )
 SETTLED = ("cash", "basis", "fee", "payment", "payment_per_lot", "turnover", "amount")
-AMOUNTS = ("idle", "hold", "unsettled", "amount", "balance", "change")
-FRACTIONS = ("rate", "premiums", "maker_share", "taker_share", "trail", "position_share")
-TIMES = ("at_ms", "expires_ms", "next_ms", "until_ms")
+AMOUNTS = (
+    *("idle", "hold", "unsettled", "amount", "balance", "change", "lent", "owed"),
+    *("supplied", "borrowed", "cash", "reserve", "kept_back", "loss", "lines", "by_reserve", "by_suppliers"),
+)
+FRACTIONS = (
+    *("rate", "premiums", "maker_share", "taker_share", "trail", "position_share"),
+    *("used", "bound", "borrow_rate", "lend_rate"),
+)
+INDICES = ("supply", "mint", "borrow", "burn")
+"""Of a pool, units per share."""
+TIMES = ("at_ms", "expires_ms", "next_ms", "until_ms", "closes_at_ms", "full_at_ms")
+INDEX_ONE_DECIMALS = 15
 WORTH = ("equity", "maintenance_margin")
 
 
@@ -86,6 +95,10 @@ def shown_one(field: FieldDescriptor, content: Any, listed: Listed, market: int,
         return reason_name(content)
     if name in FRACTIONS:
         return f"{exact(content, 12):f}"
+    if name in INDICES:
+        return number(exact(content, INDEX_ONE_DECIMALS))
+    if name == "modes":
+        return ",".join(modes_of(content)) or "none"
     if name in WORTH:
         return number(exact(content, WORTH_DECIMALS))
     if name in TIMES:

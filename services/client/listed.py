@@ -13,12 +13,14 @@ from services.client.views import (
     Margin,
     MarketInfo,
     MarkView,
+    Modes,
     Order,
     Position,
     TickerView,
     Trade,
     Trigger,
     exact,
+    modes_of,
     word,
 )
 from services.core.fixed import INDEX_DECIMALS, SUBACCOUNTS, AssetId, MarketId
@@ -148,11 +150,14 @@ class Listed:
             tuple(number(one) for one in subaccounts if one.liquidating),
             tuple(self.trigger(line) for one in subaccounts for line in one.triggers),
             tuple(Leverage(number(one), one.leverage_max) for one in subaccounts if one.leverage_max),
+            tuple(Modes(number(one), modes_of(one.modes)) for one in subaccounts),
         )
 
     def balance(self, subaccount: pb.Subaccount, line: pb.Balance) -> Balance:
         """One balance."""
-        amounts = [self.amount(line.asset, units) for units in (line.idle, line.hold, line.unsettled)]
+        amounts = [
+            self.amount(line.asset, units) for units in (line.idle, line.hold, line.unsettled, line.lent, line.owed)
+        ]
         return Balance(number(subaccount), self.assets[line.asset].symbol, *amounts)
 
     def position(self, subaccount: pb.Subaccount, line: pb.Position) -> Position:

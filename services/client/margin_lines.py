@@ -100,8 +100,13 @@ def asset_lines(page: Page, asset: MarginAsset, unit: str) -> None:
         page.detail("a debt: counts in full")
     elif not asset.maintenance_weight == asset.initial_weight == 1:
         page.detail(f"weighted {rounded(asset.maintenance_weight)} / {rounded(asset.initial_weight)}")
-    if asset.unrealised:
-        page.detail(f"{number(asset.idle)} idle, {number(asset.unrealised)} in positions")
+    parts = [(asset.unrealised, "in positions"), (asset.lent, "lent"), (-asset.owed, "owed")]
+    if any(amount for amount, _ in parts):
+        page.detail(
+            ", ".join(
+                [f"{number(asset.idle)} idle", *(f"{number(amount)} {where}" for amount, where in parts if amount)]
+            )
+        )
     if asset.hold:
         page.detail(f"{number(asset.hold)} held by orders: not for opening")
 

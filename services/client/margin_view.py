@@ -30,6 +30,8 @@ class MarginAsset:
     borrow_initial: Decimal
     borrow_maintenance: Decimal
     withdrawable: Decimal
+    lent: Decimal
+    owed: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ def asset_line(line: pb.MarginAsset, listed: Listed) -> MarginAsset:
         worth(line.borrow_initial),
         worth(line.borrow_maintenance),
         listed.amount(asset, line.withdrawable),
+        listed.amount(asset, line.lent),
+        listed.amount(asset, line.owed),
     )
 
 

@@ -1,7 +1,8 @@
 """An account kept in step with the venue: a snapshot and the events after it; margin and profit need marks, so the venue is asked for them.
 
 What GetAccount would answer at the same `seq` this says too: balances, positions, open orders that have reached the book, what waits,
-and leverage limits. A settlement is followed by the position and the balance after it.
+leverage limits and modes. What is lent and owed stands as it was last told: interest since then comes with the next event. A settlement
+is followed by the position and the balance after it.
 """
 
 from typing import Any, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 from services.client.listed import Listed
 from services.client.views import AccountView
 from services.core.fixed import AssetId, MarketId, SubaccountId
+from services.core.messages import MODES_DEFAULT
 from vigil.v1 import common_pb2, feeds_pb2
 from vigil.v1 import trading_pb2 as pb
 
@@ -34,6 +36,7 @@ class AccountMirror:
         self.orders: dict[OrderKey, pb.Order] = {}
         self.triggers: dict[tuple[SubaccountId, int], pb.Trigger] = {}
         self.leverages: dict[SubaccountId, int] = {}
+        self.modes: dict[SubaccountId, int] = {}
         self.liquidating: set[SubaccountId] = set()
         for held in snapshot.subaccounts:
             self.begin(held)
@@ -45,6 +48,7 @@ class AccountMirror:
         self.orders |= {key_of(held.subaccount, one): one for one in held.orders}
         self.triggers |= {(held.subaccount, one.trigger_id): one for one in held.triggers}
         self.leverages[held.subaccount] = held.leverage_max
+        self.modes[held.subaccount] = held.modes
         if held.liquidating:
             self.liquidating.add(held.subaccount)
 
@@ -61,8 +65,14 @@ class AccountMirror:
 
     def balance_changed(self, event: feeds_pb2.BalanceChanged) -> None:
         """A balance as it is now."""
-        balance = pb.Balance(asset=event.asset, idle=event.idle, hold=event.hold, unsettled=event.unsettled)
-        self.balances[event.subaccount, event.asset] = balance
+        self.balances[event.subaccount, event.asset] = pb.Balance(
+            asset=event.asset,
+            idle=event.idle,
+            hold=event.hold,
+            unsettled=event.unsettled,
+            lent=event.lent,
+            owed=event.owed,
+        )
 
     def position_changed(self, event: feeds_pb2.PositionChanged) -> None:
         """A position as it is now; one of size 0 is none."""
@@ -156,6 +166,10 @@ class AccountMirror:
         """A leverage limit as it is now."""
         self.leverages[event.subaccount] = event.leverage_max
 
+    def modes_set(self, event: feeds_pb2.ModesSet) -> None:
+        """Modes as they are now."""
+        self.modes[event.subaccount] = event.modes
+
     def offered(self, subaccount: SubaccountId, base: AssetId) -> int:
         """What open orders offer of an asset on spot markets, in its own units."""
         amount = 0
@@ -169,7 +183,7 @@ class AccountMirror:
         """The account as people think of it; without margins, and positions without their value."""
         owned = [*self.balances, *self.positions, *self.orders, *self.triggers]
         bounded = {one for one, leverage_max in self.leverages.items() if leverage_max}
-        numbers = sorted({one[0] for one in owned} | bounded | self.liquidating)
+        numbers = sorted({one[0] for one in owned} | bounded | self.liquidating | {*self.modes})
         return self.listed.account(
             pb.Account(
                 account=self.account,
@@ -194,6 +208,7 @@ class AccountMirror:
             liquidating=number in self.liquidating,
             leverage_max=self.leverages.get(number, 0),
             triggers=own(self.triggers, number),
+            modes=self.modes.get(number, MODES_DEFAULT),
         )
 
 
@@ -216,6 +231,7 @@ TAKE: dict[str, Any] = {
     "quotes_updated": AccountMirror.quotes_updated,
     "trigger_updated": AccountMirror.trigger_updated,
     "leverage_set": AccountMirror.leverage_set,
+    "modes_set": AccountMirror.modes_set,
     "liquidation_started": lambda mirror, event: mirror.liquidating.add(event.subaccount),
     "liquidation_ended": lambda mirror, event: mirror.liquidating.discard(event.subaccount),
 }

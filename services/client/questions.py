@@ -25,7 +25,7 @@ from services.client.views import (
 from services.core.fixed import AccountId, Milliseconds
 from services.core.keys import SigningKey
 from services.core.reasons import Reason
-from vigil.v1 import common_pb2, market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc
+from vigil.v1 import common_pb2, lending_pb2_grpc, market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc
 from vigil.v1 import trading_pb2 as pb
 
 WINDOW_MS = 5_000
@@ -58,6 +58,7 @@ class Questions:
         self.channel = connect(address, tls)
         self.trading = trading_pb2_grpc.TradingStub(self.channel)
         self.market_data = market_data_pb2_grpc.MarketDataStub(self.channel)
+        self.lending = lending_pb2_grpc.LendingStub(self.channel)
         self.clock = VenueClock(lambda: self.ask(self.trading.GetTime, pb.TimeQuery()), time_age_s)
         self.known: Listed | None = None
 

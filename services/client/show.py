@@ -3,6 +3,7 @@
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from rich.console import Group
@@ -14,6 +15,7 @@ from services.client.listed import Listed
 from services.client.submission import Outcome, Result
 from services.client.views import (
     AccountView,
+    Balance,
     BookView,
     CollateralView,
     KeyView,
@@ -103,9 +105,7 @@ def table(title: str, *columns: str) -> Table:
 
 def account_tables(view: AccountView) -> Group:
     """Balances, positions, orders, what waits, margin; what is empty is left out."""
-    balances = table("balances", "", "asset", "idle", "hold", "unsettled")
-    for one in view.balances:
-        balances.add_row(str(one.subaccount), one.asset, number(one.idle), number(one.hold), number(one.unsettled))
+    balances = balances_table(view.balances)
     margins = table("margin", "", "asset", "equity", "initial", "maintenance")
     for margin in view.margins:
         amounts = (number(margin.equity), number(margin.initial_margin), number(margin.maintenance_margin))
@@ -113,6 +113,15 @@ def account_tables(view: AccountView) -> Group:
     waiting = triggers_table(view.triggers, view.at_ms)
     tables = (balances, positions_table(view.positions), orders_table(view.orders), waiting, margins)
     return Group(Text(f"account {view.account}"), *(built for built in tables if built.row_count))
+
+
+def balances_table(balances: tuple[Balance, ...]) -> Table:
+    """Money by asset; what pools hold of it, and debts, where there are some."""
+    named = ("idle", "hold", *(name for name in ("unsettled", "lent", "owed") if any(map(attrgetter(name), balances))))
+    built = table("balances", "", "asset", *named)
+    for one in balances:
+        built.add_row(str(one.subaccount), one.asset, *(number(getattr(one, name)) for name in named))
+    return built
 
 
 def keys_table(keys: tuple[KeyView, ...], now_ms: int) -> Table:

@@ -132,6 +132,8 @@ Subject: TypeAlias = (
     | pb.MarginOf
     | pb.MaxOrderSizeOf
     | pb.TriggersOf
+    | pb.WithdrawableOf
+    | pb.InterestOf
 )
 SUBJECTS: dict[type[Subject], str] = {
     pb.AccountState: "account_state",
@@ -142,6 +144,8 @@ SUBJECTS: dict[type[Subject], str] = {
     pb.MarginOf: "margin",
     pb.MaxOrderSizeOf: "max_order_size",
     pb.TriggersOf: "triggers",
+    pb.WithdrawableOf: "withdrawable",
+    pb.InterestOf: "interest",
 }
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from services.core.decimals import format_decimal
-from services.core.messages import Scope
+from services.core.messages import Mode, Scope
 from vigil.v1 import trading_pb2 as pb
 
 Quantity: TypeAlias = Decimal | int | str
@@ -34,13 +34,18 @@ def exact(units: int, decimals: int) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Money of a subaccount in one asset; `hold` is the part of `idle` that open orders need."""
+    """Money of a subaccount in one asset; `hold` is the part of `idle` that open orders need.
+
+    `lent` is its claim on the asset's pool with what it has earned, `owed` its debt there with what it has cost.
+    """
 
     subaccount: int
     asset: str
     idle: Decimal
     hold: Decimal
     unsettled: Decimal
+    lent: Decimal = Decimal(0)
+    owed: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,14 @@ class Leverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Modes:
+    """What a subaccount's money does by itself: some of lend, redeem, borrow, repay, realise."""
+
+    subaccount: int
+    modes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Margin:
     """Margin of a subaccount in one settlement asset; below `maintenance_margin` it is liquidated."""
 
@@ -132,6 +145,7 @@ class AccountView:
     liquidating: tuple[int, ...]
     triggers: tuple[Trigger, ...] = ()
     leverages: tuple[Leverage, ...] = ()
+    modes: tuple[Modes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +260,12 @@ def key_view(rights: pb.KeyRights) -> KeyView:
     bits = (1 << bit for bit in range(rights.scopes.bit_length()) if rights.scopes >> bit & 1)
     scopes = tuple(SCOPES.get(bit, str(bit)) for bit in bits)
     return KeyView(rights.key_id, scopes, rights.expires_ms, rights.revoked)
+
+
+def modes_of(bits: int) -> tuple[str, ...]:
+    """Modes by name; a bit that this release does not know is its number."""
+    known = {mode.value: mode.name.lower() for mode in Mode}
+    return tuple(known.get(1 << bit, str(1 << bit)) for bit in range(bits.bit_length()) if bits >> bit & 1)
 
 
 def word(enum: Any, number: int) -> str:  # noqa: ANN401 - the wrapper of any enum

@@ -24,6 +24,7 @@ from services.client.commands import (
     withdraw_command,
 )
 from services.client.errors import ClientError, DefiniteReject, OutcomeUnknown
+from services.client.lending import borrow_command, lend_command, modes_command, redeem_command, repay_command
 from services.client.submission import Outcome, Result, SignedCommands, raise_if_refused, send, sign_commands
 from services.client.trade_stream import TradeStream
 from services.client.views import Quantity
@@ -127,6 +128,26 @@ class Vigil(Watching):
     async def reset_protection(self, symbol: str, *, subaccount: int = 0) -> Result:
         """Let quotes be taken again after the protection has tripped."""
         return await self.command(reset_protection_command(symbol, subaccount=subaccount))
+
+    async def set_modes(self, modes: Iterable[str], *, subaccount: int = 0) -> Result:
+        """Let money do these of lend, redeem, borrow, repay and realise by itself, and no others."""
+        return await self.command(modes_command(modes, subaccount=subaccount))
+
+    async def lend(self, asset: str, amount: Quantity, *, subaccount: int = 0) -> Result:
+        """Supply idle money to the asset's pool."""
+        return await self.command(lend_command(asset, amount, subaccount=subaccount))
+
+    async def redeem(self, asset: str, amount: Quantity | None = None, *, subaccount: int = 0) -> Result:
+        """Take lent money back, all of it without `amount`."""
+        return await self.command(redeem_command(asset, amount, subaccount=subaccount))
+
+    async def borrow(self, asset: str, amount: Quantity, *, subaccount: int = 0) -> Result:
+        """Borrow from the asset's pool."""
+        return await self.command(borrow_command(asset, amount, subaccount=subaccount))
+
+    async def repay(self, asset: str, amount: Quantity | None = None, *, subaccount: int = 0) -> Result:
+        """Repay a debt from idle money, all of it without `amount`."""
+        return await self.command(repay_command(asset, amount, subaccount=subaccount))
 
     async def mass_quote(self, symbol: str, quotes: Iterable[pb.Quote], *, subaccount: int = 0) -> Result:
         """Place, move and withdraw quotes by client id, all at once."""

@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 from services.client.errors import NotRemembered
 from services.client.live_book import LiveBook
 from services.client.mirror import AccountMirror
-from services.client.questions import Questions, markets_in
+from services.client.pool_questions import PoolQuestions
+from services.client.questions import markets_in
 from services.client.streams import batches, follow, has_begun, received
 from services.client.views import BookView, TickerView, Trade
-from vigil.v1 import feeds_pb2, market_data_pb2
+from vigil.v1 import feeds_pb2, lending_pb2, market_data_pb2
 from vigil.v1 import trading_pb2 as pb
 
 Missed = Callable[[str], None]
@@ -31,7 +32,7 @@ def ignore(_text: str) -> None:
     """Nobody asked what was missed."""
 
 
-class Watching(Questions):
+class Watching(PoolQuestions):
     """Streams; `watch_*` raises StreamEnded when its stream is over, each raises DefiniteReject when it is refused."""
 
     # ------------------------------------------------------------ one stream
@@ -116,6 +117,14 @@ class Watching(Questions):
             return self.market_data.StreamLiquidations(market_data_pb2.LiquidationsQuery(after=after))
 
         return self.follow_machines("risk", stream, missed)
+
+    def follow_pools(self, missed: Missed = ignore) -> AsyncIterator[Record]:
+        """Openings, steps of ladders and losses of all pools; `missed` is told when some can no longer be had."""
+
+        def stream(after: list[FeedPlace]) -> Any:  # noqa: ANN401 - a server stream
+            return self.lending.StreamPools(lending_pb2.PoolsOf(after=after))
+
+        return self.follow_machines("lending_pool", stream, missed)
 
     async def follow_machines(
         self, service: str, stream: Callable[[list[FeedPlace]], Any], missed: Missed

@@ -108,7 +108,7 @@ class Exchange:
         """Ways to every machine's answers."""
         return {
             service: [open_channel(self.server.address)] * self.partitions(service)
-            for service in ("risk", "matching", "settlement", "funding")
+            for service in ("risk", "matching", "settlement", "funding", "lending_pool")
         }
 
     async def gateway(

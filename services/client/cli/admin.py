@@ -34,6 +34,7 @@ from vigil.v1 import common_pb2, feeds_pb2
 LOCAL_ADMIN = "127.0.0.1:50052"
 SHARE_ONE = 10**12
 STATES = {word(common_pb2.MarketState, one).replace("_", "-"): one for one in common_pb2.MarketState.values()}
+POOL_STATES = {word(common_pb2.PoolState, one).replace("_", "-"): one for one in common_pb2.PoolState.values()}
 admin_app = typer.Typer(no_args_is_help=True, help="Run the venue: for its operators.")
 
 AdminAddress = Annotated[
@@ -243,6 +244,19 @@ def owner(
     """Name the owner of an account, whose positions are bounded together; needs two signatures."""
     asked = pb.SetOwner(account=account, owner=number)
     at_desk(lambda desk: desk.do(f"owner of {account}", set_owner=asked), context)
+
+
+@admin_app.command("pool-state")
+def pool_state(
+    context: typer.Context,
+    asset: str,
+    to: Annotated[str, typer.Argument(help=f"One of {', '.join(POOL_STATES)}.")],
+) -> None:
+    """Let a lending pool take everything, only repayments, or nothing by will, from its next opening on."""
+    if to not in POOL_STATES:
+        raise typer.BadParameter(f"no state {to!r}: there are {', '.join(POOL_STATES)}")
+    asked = pb.SetPoolState(asset=asset, state=POOL_STATES[to])
+    at_desk(lambda desk: desk.do(f"pool of {asset} {to}", set_pool_state=asked), context)
 
 
 @admin_app.command("fund")

@@ -18,6 +18,10 @@ EXAMPLE = '{"side": "buy", "symbol": "BTC_USDC_PERP", "size": "0.1", "price": "8
 order_app = typer.Typer(no_args_is_help=True, help="Place orders.")
 batch_app = typer.Typer()
 ClientId = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Your own number for the order.")]
+Borrows = Annotated[bool, typer.Option("--auto-borrow", help="Spot: borrow what it lacks.")]
+Repays = Annotated[bool, typer.Option("--auto-borrow-repay", help="Spot: repay debts from what it brings.")]
+Redeems = Annotated[bool, typer.Option("--auto-lend-redeem", help="Spot: redeem what it lacks.")]
+Lends = Annotated[bool, typer.Option("--auto-lend", help="Spot: lend what it brings.")]
 
 
 def add_order_command(name: str) -> None:
@@ -48,6 +52,10 @@ def add_order_command(name: str) -> None:
             str, typer.Option(help=f"Against own orders: {', '.join(SELF_TRADES)}.")
         ] = "reject-taker",
         client_id: ClientId = 0,
+        auto_borrow: Borrows = False,  # noqa: FBT002
+        auto_borrow_repay: Repays = False,  # noqa: FBT002
+        auto_lend_redeem: Redeems = False,  # noqa: FBT002
+        auto_lend: Lends = False,  # noqa: FBT002
         subaccount: SubaccountNumber = 0,
     ) -> None:
         terms = OrderTerms(
@@ -72,6 +80,10 @@ def add_order_command(name: str) -> None:
             expires_in=expires_in,
             self_trade=self_trade,
             client_id=client_id,
+            auto_borrow=auto_borrow,
+            auto_borrow_repay=auto_borrow_repay,
+            auto_lend_redeem=auto_lend_redeem,
+            auto_lend=auto_lend,
             subaccount=subaccount,
         )
         await venue.do(str(terms), command_of(terms, await now_for([terms], venue)), symbol)

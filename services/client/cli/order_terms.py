@@ -45,7 +45,10 @@ TIMES_IN_FORCE = {
     "slide": common_pb2.TIME_IN_FORCE_POST_ONLY_SLIDE,
 }
 CONDITIONS = {"stop": STOP, "take_profit": TAKE_PROFIT, "trail": TRAILING}
-AT_ONCE_ALONE = ("display", "expires_in", "bracket_tp", "bracket_sl")
+AT_ONCE_ALONE = (
+    *("display", "expires_in", "bracket_tp", "bracket_sl"),
+    *("auto_borrow", "auto_borrow_repay", "auto_lend_redeem", "auto_lend"),
+)
 """What orders that wait for a price do not have."""
 WHOLE_POSITION = "all"
 Choice = TypeVar("Choice")
@@ -78,6 +81,10 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     expires_in: str = ""
     self_trade: str = "reject-taker"
     client_id: Number = 0
+    auto_borrow: bool = False
+    auto_borrow_repay: bool = False
+    auto_lend_redeem: bool = False
+    auto_lend: bool = False
     subaccount: SubaccountNumber = 0
 
     def __str__(self) -> str:
@@ -120,6 +127,10 @@ def plain_order(terms: OrderTerms, now_ms: Milliseconds) -> pb.Command:
         group=terms.oco,
         exits=exits_of(terms),
         subaccount=terms.subaccount,
+        auto_borrow=terms.auto_borrow,
+        auto_borrow_repay=terms.auto_borrow_repay,
+        auto_lend_redeem=terms.auto_lend_redeem,
+        auto_lend=terms.auto_lend,
     )
 
 

@@ -56,6 +56,12 @@ async def watch_liquidations(venue: Venue) -> None:
     await tell_all(venue, venue.client.follow_liquidations(warn))
 
 
+@venue_command(watch_app, "pools", signs=False)
+async def watch_pools(venue: Venue) -> None:
+    """Openings of lending pools, steps of their ladders, and losses."""
+    await tell_all(venue, venue.client.follow_pools(warn))
+
+
 async def tell_all(venue: Venue, records: AsyncIterator[feeds_pb2.FeedRecord]) -> None:
     """One line per record."""
     async for record in records:

@@ -1,0 +1,169 @@
+"""Points: what an account has in a season and why, the places of all, the seasons. Asked of the analytics, not of a gateway."""
+
+from decimal import Decimal
+from typing import Annotated, TypeAlias
+
+import grpc
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from services.client.cli.app import AccountId, AsJson, KeyFile, Terminal, finish, key_of
+from services.client.connection import connect
+from services.client.errors import question_failed
+from services.client.keyfile import DEFAULT
+from services.client.show import day, number, percent, table
+from services.core.decimals import format_decimal
+from services.core.fixed import FRACTION_ONE
+from vigil.v1 import points_pb2 as pb
+from vigil.v1 import points_pb2_grpc as rpc
+
+points_app = typer.Typer()
+LOCAL = "127.0.0.1:50061"
+TIMEOUT_S = 10.0
+PLACES = Decimal("0.01")
+COMPONENTS = {
+    pb.POINTS_COMPONENT_VOLUME: "traded",
+    pb.POINTS_COMPONENT_SPOT_VOLUME: "traded spot",
+    pb.POINTS_COMPONENT_LENT: "lent on average",
+    pb.POINTS_COMPONENT_OWED: "owed on average",
+    pb.POINTS_COMPONENT_POSITION: "held on average",
+}
+STATUS = {
+    pb.POINTS_STATUS_OPEN: "runs",
+    pb.POINTS_STATUS_COUNTING: "ended, not distributed yet",
+    pb.POINTS_STATUS_DISTRIBUTED: "distributed",
+}
+
+Analytics = Annotated[str, typer.Option("--analytics", envvar="VIGIL_CLIENT_ANALYTICS", help="Analytics, host:port.")]
+SeasonNumber = Annotated[int, typer.Option("--season", min=0, help="Number of the season; the last one without.")]
+IsRanking = Annotated[bool, typer.Option("--ranking", help="The places of all.")]
+IsSeasons = Annotated[bool, typer.Option("--seasons", help="The seasons, and what points are given for.")]
+Limit = Annotated[int, typer.Option(min=1, max=1_000, help="Places shown.")]
+
+Question: TypeAlias = pb.PointsQuery | pb.RankingQuery | pb.SeasonsQuery
+
+
+@points_app.command("points")
+def points(
+    season: SeasonNumber = 0,
+    ranking: IsRanking = False,  # noqa: FBT002
+    seasons: IsSeasons = False,  # noqa: FBT002
+    limit: Limit = 20,
+    account: AccountId = 0,
+    key_file: KeyFile = DEFAULT,
+    analytics: Analytics = LOCAL,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Explain the points of an account week by week; or show the ranking, or the seasons."""
+    if ranking and seasons:
+        raise typer.BadParameter("--ranking or --seasons, not both")
+    request: Question
+    if ranking:
+        request = pb.RankingQuery(season=season, limit=limit)
+    elif seasons:
+        request = pb.SeasonsQuery()
+    else:
+        request = pb.PointsQuery(account=account or key_of(key_file).account, season=season)
+    terminal = Terminal(as_json=as_json)
+    finish(show(terminal, analytics, request), terminal)
+
+
+async def show(terminal: Terminal, address: str, request: Question) -> None:
+    """Ask and draw; raises Unreachable or DefiniteReject."""
+    channel = connect(address)
+    try:
+        answer, page = await ask(rpc.PointsQueriesStub(channel), request)
+    except grpc.aio.AioRpcError as error:
+        raise question_failed(error) from error
+    finally:
+        await channel.close()
+    terminal.draw(page, MessageToDict(answer, preserving_proto_field_name=True))
+
+
+async def ask(stub: "rpc.PointsQueriesAsyncStub", request: Question) -> tuple[Message, RenderableType]:
+    """The answer to a question, and its page."""
+    if isinstance(request, pb.RankingQuery):
+        ranking = await stub.GetRanking(request, timeout=TIMEOUT_S)
+        return ranking, ranking_page(ranking)
+    if isinstance(request, pb.SeasonsQuery):
+        seasons = await stub.GetSeasons(request, timeout=TIMEOUT_S)
+        return seasons, seasons_page(seasons)
+    points = await stub.GetPoints(request, timeout=TIMEOUT_S)
+    return points, points_page(points)
+
+
+def points_page(answer: pb.Points) -> RenderableType:
+    """An account's season, line by line."""
+    of = f"account {answer.account}, season {answer.season}, as of {day(answer.at_ms)} UTC"
+    place = f", place {answer.place:,} of {answer.accounts:,}: {answer.rank}" if answer.place else ""
+    head = [Text(of, "bold"), Text(f"{answer.points:,} points{place}")]
+    if answer.provisional:
+        head.append(
+            Text(
+                f"{answer.provisional:,} of them in weeks that are not distributed yet: they move with what all others do"
+            )
+        )
+    return Group(*head, *behind(answer.behind), *(week_table(week) for week in answer.weeks))
+
+
+def behind(records: int) -> list[Text]:
+    """A line when the feeds are not read to their end."""
+    return [Text(f"{records:,} records of the feeds are not read yet")] if records else []
+
+
+def week_table(week: pb.PointsWeek) -> Table:
+    """A week: what was done, what that is worth, and its share of the points."""
+    part = Decimal(week.score) / Decimal(week.score_of_all) if Decimal(week.score_of_all) else Decimal(0)
+    title = (
+        f"week to {day(week.ends_ms)[:10]}, {STATUS[week.status]}: {percent(part.quantize(PLACES / 100))} of all scores"
+    )
+    drawn = table(title, "kind", "symbol", "worth", "weight", "score", "points")
+    for line in week.lines:
+        drawn.add_row(
+            *(COMPONENTS[line.component], line.symbol, rounded(line.worth), weight(line.weight)),
+            *(rounded(line.score), f"{line.points:,}"),
+        )
+    drawn.add_row("together", "", "", "", rounded(week.score), f"{week.points:,}", style="bold")
+    return drawn
+
+
+def ranking_page(answer: pb.Ranking) -> RenderableType:
+    """Places, best first."""
+    drawn = table(
+        f"season {answer.season}, {answer.accounts:,} accounts, {day(answer.at_ms)} UTC",
+        *("place", "account", "points", "rank"),
+    )
+    for row in answer.rows:
+        drawn.add_row(f"{row.place:,}", str(row.account), f"{row.points:,}", row.rank)
+    return Group(drawn, *behind(answer.behind))
+
+
+def seasons_page(answer: pb.Seasons) -> RenderableType:
+    """Seasons, weights, ranks."""
+    head = Text(f"{answer.week_points:,} points a week, by the unit of account:")
+    weights = [Text(f"  {weight(one.weight):>5} for what is {COMPONENTS[one.component]}") for one in answer.weights]
+    ranks = ", ".join(f"{one.name} to {percent(Decimal(one.share) / FRACTION_ONE)}" for one in answer.ranks)
+    drawn = table("", "season", "begins", "ends", "week to", "state", "accounts", "points")
+    for season in answer.seasons:
+        ends = day(season.ends_ms)[:10] if season.ends_ms else ""
+        drawn.add_row(season.name, day(season.begins_ms)[:10], ends, "", "", "", "")
+        for week in season.weeks:
+            drawn.add_row(
+                *("", "", "", day(week.ends_ms)[:10], STATUS[week.status]),
+                *(f"{week.accounts:,}", f"{week.points:,}"),
+            )
+    return Group(head, *weights, Text(f"ranks by place: {ranks}"), drawn, *behind(answer.behind))
+
+
+def rounded(text: str) -> str:
+    """A decimal with two places: only shown; JSON has all."""
+    return number(Decimal(text).quantize(PLACES))
+
+
+def weight(parts: int) -> str:
+    """A weight as it is written."""
+    return format_decimal(parts, 12)
