@@ -10,8 +10,22 @@ from services.core.pool import DEBT, INDEX_ONE, SUPPLY, Indices
 from services.risk.periods import outstanding, pool_cash
 from services.risk.shares import lent_and_owed
 from services.risk.state import Subaccount
-from tests.builders import ALICE, BITCOIN, BTC, DOLLAR, INVERSE, PERCENT, SPOT, USDC, USDC_UNIT, Driven, Person
-from tests.builders import but, genesis, the
+from tests.builders import (
+    ALICE,
+    BITCOIN,
+    BTC,
+    DOLLAR,
+    INVERSE,
+    PERCENT,
+    SPOT,
+    USDC,
+    USDC_UNIT,
+    Driven,
+    Person,
+    but,
+    genesis,
+    the,
+)
 
 TERMS = PoolTerms(
     optimal=80 * PERCENT,
@@ -130,7 +144,8 @@ def claim(risk: Driven, asset: int = 1, who: Person = ALICE) -> tuple[int, int]:
 def pool_of(risk: Driven, asset: int = 1) -> tuple[int, int, int]:
     """Supply and debt shares of a shard in whole, and its pool cash."""
     state = risk.state
-    return *(outstanding(state, asset, side) // 10**18 for side in (SUPPLY, DEBT)), pool_cash(state, asset)
+    supply, debt = (outstanding(state, asset, side) // 10**18 for side in (SUPPLY, DEBT))
+    return supply, debt, pool_cash(state, asset)
 
 
 def with_interest(rate: int, length_ms: int = 60_000, **indices: int) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def settle_alone(state: State, market: Market, subaccount_id: int, change: int) 
 
 
 def change_terms(state: State, market: Market) -> list[Message]:
-    """Take a market's new terms: its lots may be finer, in which positions wait; they are taken out by the old ones, put back by the new."""
+    """Take a market's new terms: positions wait in lots, which may be finer now; they are taken out by the old, put back by the new."""
     holders = [state.subaccounts[one] for one in state.holders.get(market.id, {})] if market.id in state.pulses else []
     events: list[Message] = []
     for subaccount in holders:
