@@ -172,9 +172,9 @@ def process_fill(state: State, fill: OrderFilled) -> list[Message]:
     liquidating = order.kind == OrderKind.LIQUIDATION
     before = steps.bring_up(state, subaccount, market, exposure)
     moving = (market.settlement_asset, market.base_asset) if market.is_spot else (market.settlement_asset,)
-    for asset in moving:
-        before += claims.take_out(state, subaccount, asset)
     settled = liquidation.settle_fill(state, subaccount, market, exposure, fill) if liquidating else []
+    for asset in moving:
+        settled += claims.take_out(state, subaccount, asset)
     name_order(subaccount, market.id, order, fill.order_id)
     charged = 0 if liquidating else charge_fee(state, subaccount, market, order, fill)
     subaccount.group = market.group

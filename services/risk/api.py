@@ -9,12 +9,13 @@ from services.core.messages import Side
 from services.core.process import Hosts
 from services.core.reasons import Reason
 from services.core.rpc import Context, Service, malformed, not_found
-from services.risk import margin
-from services.risk.health import parts_of
+from services.risk.health import parts_of, position_value
 from services.risk.max_size import max_size
 from services.risk.report import entry_price, report
+from services.risk.shares import lent_and_owed
 from services.risk.state import Account, Exposure, OpenOrder, State, Subaccount
 from services.risk.trigger import Trigger
+from services.risk.withdrawable import withdrawable
 from vigil.v1 import common_pb2, queries_pb2, queries_pb2_grpc, trading_pb2
 
 KEYS_PAGE = 1_000
@@ -68,6 +69,20 @@ class Servicer(queries_pb2_grpc.RiskQueriesServicer):
         if side is None:
             raise malformed("side: SIDE_BID and SIDE_ASK are accepted")
         return max_size(state, request.subaccount, market, side, request.price, reduce_only=request.reduce_only)
+
+    async def GetWithdrawable(  # noqa: N802
+        self, request: queries_pb2.WithdrawableQuery, context: Context
+    ) -> trading_pb2.Withdrawable:
+        """Explain what may leave now; a subaccount that was never used has nothing."""
+        del context
+        host = host_of(self.hosts, request.partition)
+        state: State = host.query()
+        if request.asset not in state.assets:
+            raise not_found(f"asset {request.asset}: no such asset", Reason.UNKNOWN_ASSET)
+        subaccount = state.subaccounts.get(request.subaccount) or Subaccount(request.subaccount)
+        answer = withdrawable(state, subaccount, request.asset)
+        answer.machine, answer.seq = host.engine.name, feed_seq(host, "feed.account")
+        return answer
 
     async def GetTriggers(  # noqa: N802
         self, request: queries_pb2.TriggersQuery, context: Context
@@ -136,7 +151,7 @@ def encode_subaccount(state: State, subaccount: Subaccount) -> trading_pb2.Subac
     exposures = [subaccount.exposures[market] for market in sorted(subaccount.exposures)]
     return trading_pb2.Subaccount(
         subaccount=subaccount.id,
-        balances=balances(subaccount),
+        balances=balances(state, subaccount),
         positions=[encode_position(state, exposure) for exposure in exposures if exposure.size],
         orders=[
             encode_order(exposure, exposure.orders[ref]) for exposure in exposures for ref in sorted(exposure.orders)
@@ -145,6 +160,7 @@ def encode_subaccount(state: State, subaccount: Subaccount) -> trading_pb2.Subac
         liquidating=subaccount.liquidation is not None,
         leverage_max=subaccount.leverage_max,
         triggers=triggers(subaccount),
+        modes=subaccount.modes,
     )
 
 
@@ -154,15 +170,18 @@ def triggers(subaccount: Subaccount, market: MarketId = 0) -> list[trading_pb2.T
     return [encode_trigger(subaccount.id, one) for one in waiting if market in (0, one.market)]
 
 
-def balances(subaccount: Subaccount) -> list[trading_pb2.Balance]:
+def balances(state: State, subaccount: Subaccount) -> list[trading_pb2.Balance]:
     """Balances by asset."""
-    assets = sorted({*subaccount.idle, *subaccount.unsettled, *subaccount.holds})
+    assets = sorted({*subaccount.idle, *subaccount.unsettled, *subaccount.holds, *subaccount.claims})
+    claims = {asset: lent_and_owed(state, subaccount, asset) for asset in assets}
     return [
         trading_pb2.Balance(
             asset=asset,
             idle=subaccount.idle.get(asset, 0),
             hold=subaccount.holds.get(asset, 0),
             unsettled=subaccount.unsettled.get(asset, 0),
+            lent=claims[asset][0],
+            owed=claims[asset][1],
         )
         for asset in assets
     ]
@@ -171,14 +190,13 @@ def balances(subaccount: Subaccount) -> list[trading_pb2.Balance]:
 def encode_position(state: State, exposure: Exposure) -> trading_pb2.Position:
     """One position, valued at the mark seen."""
     market = state.markets[exposure.market]
-    mark_price = state.marks[market.id].price
     return trading_pb2.Position(
         market=market.id,
         size=exposure.size,
         cash=exposure.cash,
         basis=exposure.basis,
         entry_price=entry_price(market, exposure),
-        unrealised_pnl=margin.unrealised_pnl(market, exposure.size, exposure.cash, mark_price),
+        unrealised_pnl=position_value(state, market, exposure),
     )
 
 

@@ -31,7 +31,7 @@ from services.risk.cancels import cancel_all
 from services.risk.conversion import best_sale, has_sale, is_worth_waiting
 from services.risk.events import balance_changed
 from services.risk.health import Health, has_ended, has_fresh_mark, health, is_liquidatable, worth_of
-from services.risk.open_orders import add_order
+from services.risk.open_orders import add_order, hold_of
 from services.risk.shares import lent_and_owed
 from services.risk.state import Exposure, Liquidation, OpenOrder, Stage, State, Subaccount
 
@@ -72,10 +72,10 @@ def next_step(state: State, subaccount: Subaccount, run: Liquidation) -> list[Me
     if any(exposure.size for exposure in subaccount.exposures.values()):
         positions = closable(state, subaccount)
         return [close(state, subaccount, run, positions)] if positions else wait(run)
-    sale = best_sale(state, now)
+    sale = best_sale(state, subaccount, now)
     if sale is not None:
         return [send(state, subaccount, run, *sale)]
-    if is_worth_waiting(state, now):
+    if is_worth_waiting(state, subaccount, now):
         return wait(run)
     events: list[Message] = []
     for asset, part in now.parts.items():
@@ -149,6 +149,7 @@ def send(
         mark_price_held=0,
         hold=0,
     )
+    order.hold = hold_of(market, order)
     add_order(state, subaccount, market, order)
     run.stage = Stage.CLOSING
     return OrderAdmitted(

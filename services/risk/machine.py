@@ -155,6 +155,7 @@ def process_sample(state: State, sampled: m.BookSampled, record: Record) -> list
     if mark is None or is_late(state, record):
         return []
     mark.open_interest = sampled.open_interest
+    mark.bid_depth, mark.ask_depth = sampled.bid_depth, sampled.ask_depth
     if not sampled.last_price:
         return []
     mark.last_price = sampled.last_price
@@ -180,6 +181,8 @@ def process_settlement_mark(state: State, marked: m.SettlementMarked, record: Re
     events: list[Message] = []
     if market.id in state.pulses:
         events = pulse.settle_to(state, market, marked.mark_price)
+        known = state.pulses[market.id]
+        known.slow_low, known.slow_high = marked.slow_low, marked.slow_high
     elif market.id not in state.marks:
         pulse.begin(state, market, marked.mark_price)
     state.marks.setdefault(market.id, Mark(marked.mark_price))

@@ -1,7 +1,7 @@
 """Accounts opened, money in and out, funding payments."""
 
 from services.core.commands import check_window
-from services.core.fixed import FRACTION_ONE, LIMIT, SUBACCOUNTS, Amount, AssetId, account_of, div_ceil
+from services.core.fixed import LIMIT, SUBACCOUNTS, Amount, AssetId, account_of
 from services.core.keys import account_of_key, key_id
 from services.core.messages import (
     SCOPES_ALL,
@@ -21,11 +21,10 @@ from services.core.messages import (
 )
 from services.core.reasons import Reason, Refusal
 from services.core.spine import machine_number
-from services.risk import claims, lines, margin
+from services.risk import claims, lines
 from services.risk.access import take_up
 from services.risk.events import balance_changed
-from services.risk.fills import hold_moved
-from services.risk.health import part_of, parts_of, total
+from services.risk.leaving import available_amount
 from services.risk.orders import refuse
 from services.risk.shares import lent_and_owed
 from services.risk.state import Account, Key, State, Subaccount, post
@@ -187,38 +186,6 @@ def check_liquid(state: State, subaccount: Subaccount, leaving: Withdraw | Trans
     lent, _owed = lent_and_owed(state, subaccount, leaving.asset)
     own = lent + claims.free_idle(subaccount, leaving.asset)
     return Refusal(Reason.INSUFFICIENT_FUNDS, own) if leaving.amount > own else None
-
-
-def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Amount:
-    """Amount of an asset that may be withdrawn now (M-11 in thin form); nothing while an unsettled debt stands.
-
-    Unrealised profit never leaves, nor does it stand in for what leaves; what is left covers max(initial margin, 20 % of notional) at
-    initial weights, and what marks have moved against open orders.
-
-    Rounds   down, against the account
-    """
-    if any(subaccount.unsettled.values()) or subaccount.liquidation is not None:
-        return 0
-    parts = parts_of(state, subaccount)
-    for part in parts.values():
-        part.profit = min(0, part.profit)
-    hold_moved(state, subaccount, parts, at_most=False)
-    own = parts.get(asset)
-    most = max(0, own.idle + own.profit - own.holds) if own is not None else 0
-    now = total(state, parts)
-    if not now.initial and not any(part.net - part.holds < 0 for part in parts.values()):
-        return most
-    notional = div_ceil(now.notional * margin.WITHDRAWAL_FRACTION, FRACTION_ONE)
-
-    def leaves_enough(amount: Amount) -> bool:
-        """Whether what is left would do."""
-        part = part_of(parts, asset)
-        part.idle -= amount
-        left = total(state, parts)
-        part.idle += amount
-        return left.equity_initial >= max(left.initial, notional)
-
-    return margin.largest(most, leaves_enough)
 
 
 def process_withdrawal_paid(state: State, paid: WithdrawalPaid) -> list[Message]:

@@ -32,6 +32,7 @@ def process_opened(state: State, opened: PeriodOpened) -> list[Message]:
     pool.borrow_room, pool.lend_room = opened.borrow_room, opened.lend_room
     pool.short_groups = opened.short_groups
     state.timers.arm(opened.indices.closes_at_ms, TimerKind.PERIOD, asset)
+    mature(state, asset, opened.short_groups)
     if fallen:  # A write-down takes from everybody who lends.
         for subaccount in state.subaccounts.values():
             if asset in subaccount.claims:
@@ -43,6 +44,10 @@ def report(state: State, asset: AssetId) -> PoolDelta:
     """Tell what the shard has of a pool at the end of its period."""
     pool = state.pools[asset]
     markets = [market for market in state.markets.values() if market.settlement_asset == asset and not market.is_spot]
+    for market in markets:
+        if market.id in state.pulses:
+            state.pulses[market.id].reported = state.pulses[market.id].mark
+            state.pulses[market.id].reported_ms = state.now_ms
     clearing = sum(cleared(state, market.id, asset) for market in markets)
     carry = sum(state.pulses[market.id].carry for market in markets if market.id in state.pulses)
     return PoolDelta(
@@ -58,6 +63,14 @@ def report(state: State, asset: AssetId) -> PoolDelta:
         pool.loss,
         shortfalls(state),
     )
+
+
+def mature(state: State, asset: AssetId, short_groups: list[str]) -> None:
+    """Let profit mature up to the marks of the period that has closed, where the group's fund can bear its shortfalls (M-11)."""
+    for market_id, pulse in state.pulses.items():
+        market = state.markets[market_id]
+        if market.settlement_asset == asset and market.group not in short_groups and pulse.reported:
+            pulse.matured, pulse.matured_ms = pulse.reported, pulse.reported_ms
 
 
 def outstanding(state: State, asset: AssetId, claim: int) -> int:

@@ -8,7 +8,6 @@ from services.core.contracts import notional
 from services.core.fixed import FRACTION_ONE, Amount, Fraction, Price, Size, div_floor
 from services.core.markets import Asset, Market
 from services.core.messages import Side
-from services.risk import margin
 from services.risk.binding import binding
 from services.risk.fills import flows, moved_since_held, received, required
 from services.risk.health import (
@@ -20,13 +19,14 @@ from services.risk.health import (
     fraction_min,
     health,
     initial_of,
-    owed,
+    position_value,
     price_of,
     price_seen,
 )
+from services.risk.leaving import available_amount
 from services.risk.liquidation_marks import liquidation_mark
-from services.risk.money import available_amount
 from services.risk.open_orders import hold_asset, hold_at
+from services.risk.shares import lent_and_owed
 from services.risk.state import Exposure, State, Subaccount
 from vigil.v1 import trading_pb2 as pb
 
@@ -74,12 +74,13 @@ def asset_line(state: State, subaccount: Subaccount, asset: Asset, part: Part) -
     """One asset: its net, weighed; what orders hold of it counts as gone for initial margin."""
     price, terms = price_of(state, asset), asset.collateral
     left = part.net - part.holds
+    lent, owed = lent_and_owed(state, subaccount, asset.id)
     initial = collateral_value(asset, left, price, terms.initial_weight)
     maintenance = collateral_value(asset, part.net, price, terms.maintenance_weight)
     return pb.MarginAsset(
         asset=asset.id,
         symbol=asset.symbol,
-        idle=part.idle,
+        idle=part.idle - lent + owed,
         hold=part.holds,
         unrealised=part.profit,
         net=part.net,
@@ -91,6 +92,8 @@ def asset_line(state: State, subaccount: Subaccount, asset: Asset, part: Part) -
         borrow_initial=debt_initial(asset, -left, price) if left < 0 else 0,
         borrow_maintenance=debt_maintenance(asset, -part.net, price) if part.net < 0 else 0,
         withdrawable=available_amount(state, subaccount, asset.id),
+        lent=lent,
+        owed=owed,
     )
 
 
@@ -116,7 +119,7 @@ def position_line(state: State, subaccount: Subaccount, parts: Parts, exposure: 
         entry_price=entry_price(market, exposure),
         mark_price=mark_price,
         notional=held,
-        unrealised_pnl=margin.unrealised_pnl(market, size, exposure.cash, mark_price) - owed(state, market, exposure),
+        unrealised_pnl=position_value(state, market, exposure),
         initial_fraction=fraction,
         maintenance_fraction=div_floor(maintenance * FRACTION_ONE, held) if held else 0,
         initial=required(state, asset, initial_of(state, subaccount, market, size)),

@@ -234,6 +234,8 @@ class Mark:
     index_price: Price = 0
     last_price: Price = 0
     open_interest: Size = 0
+    bid_depth: Size = 0
+    ask_depth: Size = 0
 
 
 @dataclass(slots=True)
@@ -276,6 +278,8 @@ class Pulse:
     """A market's pulses: the mark of the last, and for (supply, debt) x (long, short) a series of shares per lot and the lots behind it.
 
     `profit` is what a long lot has received in all, `carry` what the pool's cash has of this market beyond whole units; parts of 1e18.
+    Profit has matured up to the mark `matured`, the last one of a period that closed well, of positions as old as `matured_ms`;
+    `reported` is that of the period reported last, at `reported_ms`. The slow prices are those of the last pulse (M-11).
     """
 
     mark: Price
@@ -284,6 +288,12 @@ class Pulse:
     zeros: list[Zeros] = field(default_factory=list)
     profit: Parts = (0, 0)
     carry: int = 0
+    slow_low: Price = 0
+    slow_high: Price = 0
+    reported: Price = 0
+    reported_ms: Milliseconds = 0
+    matured: Price = 0
+    matured_ms: Milliseconds = 0
 
 
 @dataclass(slots=True)

@@ -46,6 +46,8 @@ def process_funding(state: State, stepped: FundingStepped) -> list[Message]:
 def process_settled(state: State, settled: MarketSettled) -> list[Message]:
     """Note a settlement of positions that go on."""
     steps = steps_of(state, settled.market)
+    if settled.market in state.pulses:
+        return pulse.settle_to(state, state.markets[settled.market], settled.price)
     steps.settled = settled.step
     steps.price = settled.price
     return begin(state, settled.market)
