@@ -9,7 +9,7 @@ ARGS ?=
 KAFKA_LIBS := build/kafka/libs/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup stubs run run-kafka test lint format simulate soak vectors bench-log bench-orders bench-margin bench-listings compiled \
+.PHONY: help setup stubs run run-kafka test lint format simulate research soak vectors bench-log bench-orders bench-margin bench-listings compiled \
 	tools kafka kafka-stop kafka-status lock wheel clean
 
 help: ## this list
@@ -57,6 +57,9 @@ format: setup ## format and repair what ruff can
 
 simulate: setup ## one simulated history with faults: SEED=7
 	@$(PY) -m tests.simulation --seed $(SEED) $(ARGS)
+
+research: setup ## what pools and pulses change, on a recorded month (MARKET_DATA names its folder); files in build/research; ARGS=--days 3
+	@$(PY) -m services.local research pulse $(ARGS)
 
 soak: setup ## simulated histories without end; with MINUTES=10 the whole venue with participants instead
 	@$(PY) $(if $(MINUTES),-m tests.soak --minutes $(MINUTES),-m tests.simulation --soak) $(ARGS)

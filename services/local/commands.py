@@ -14,6 +14,7 @@ from services.core.settings import EXIT_CONFIGURATION, check_address
 from services.local.development import write_admin_keys
 from services.local.init_venue import init_venue
 from services.local.participants import Crowd, Mix, NoSuchMarket, trade
+from services.local.research.commands import app as research_app
 from services.local.run import Options, Setup, log_to, run
 from services.local.single_process import Addresses
 from services.local.venue import MARKETS_FILE
@@ -21,7 +22,7 @@ from services.local.venue import MARKETS_FILE
 app = typer.Typer(
     help="The venue on this machine.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-
+app.add_typer(research_app, name="research")
 
 SPEED = 60
 VENUES = "binance,coinbase,kraken,bitstamp"
