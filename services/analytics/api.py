@@ -81,6 +81,7 @@ class Servicer(rpc.PointsQueriesServicer):
             accounts=len(placed),
             rank=self.rank(own.place, len(placed)),
             weeks=[self.week_of(one, request.account) for one in weeks if request.account in one.worths],
+            unit=self.unit(),
             **self.read_to(),
         )
 
@@ -103,12 +104,18 @@ class Servicer(rpc.PointsQueriesServicer):
             week_points=self.terms.week_points,
             weights=[pb.PointsWeight(component=component_of(one), weight=self.terms.weights[one]) for one in Component],
             ranks=[pb.PointsRank(name=one.name, share=one.share) for one in self.terms.ranks],
+            unit=self.unit(),
             **self.read_to(),
         )
 
     def read_to(self) -> dict[str, Any]:
         """How far the feeds were read."""
         return {"at_ms": self.points.state.now_ms, "behind": self.points.behind}
+
+    def unit(self) -> str:
+        """Symbol of the unit of account, which is the first asset worth one; none while there is none."""
+        units = sorted(number for number, asset in self.points.state.assets.items() if asset.is_unit)
+        return self.points.state.assets[units[0]].symbol if units else ""
 
     def rank(self, place: int, count: int) -> str:
         """Name of the rank of a place, none without one."""

@@ -13,6 +13,7 @@ from services.client.cli.lending import lending_app
 from services.client.cli.look import look_app
 from services.client.cli.margin import margin_app
 from services.client.cli.order import batch_app, order_app
+from services.client.cli.points import points_app
 from services.client.cli.pool import pool_app
 from services.client.cli.trading import trading_app
 from services.client.cli.waiting import waiting_app
@@ -29,6 +30,7 @@ app.add_typer(trading_app)
 app.add_typer(margin_app)
 app.add_typer(lending_app)
 app.add_typer(pool_app)
+app.add_typer(points_app)
 app.add_typer(look_app)
 app.add_typer(watch_app, name="watch")
 app.add_typer(feed_app)

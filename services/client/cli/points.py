@@ -27,10 +27,10 @@ TIMEOUT_S = 10.0
 PLACES = Decimal("0.01")
 COMPONENTS = {
     pb.POINTS_COMPONENT_VOLUME: "traded",
-    pb.POINTS_COMPONENT_SPOT_VOLUME: "traded spot",
-    pb.POINTS_COMPONENT_LENT: "lent on average",
-    pb.POINTS_COMPONENT_OWED: "owed on average",
-    pb.POINTS_COMPONENT_POSITION: "held on average",
+    pb.POINTS_COMPONENT_SPOT_VOLUME: "spot traded",
+    pb.POINTS_COMPONENT_LENT: "lent, mean",
+    pb.POINTS_COMPONENT_OWED: "owed, mean",
+    pb.POINTS_COMPONENT_POSITION: "held, mean",
 }
 STATUS = {
     pb.POINTS_STATUS_OPEN: "runs",
@@ -107,7 +107,7 @@ def points_page(answer: pb.Points) -> RenderableType:
                 f"{answer.provisional:,} of them in weeks that are not distributed yet: they move with what all others do"
             )
         )
-    return Group(*head, *behind(answer.behind), *(week_table(week) for week in answer.weeks))
+    return Group(*head, *behind(answer.behind), *(week_table(week, answer.unit) for week in answer.weeks))
 
 
 def behind(records: int) -> list[Text]:
@@ -115,13 +115,13 @@ def behind(records: int) -> list[Text]:
     return [Text(f"{records:,} records of the feeds are not read yet")] if records else []
 
 
-def week_table(week: pb.PointsWeek) -> Table:
+def week_table(week: pb.PointsWeek, unit: str) -> Table:
     """A week: what was done, what that is worth, and its share of the points."""
     part = Decimal(week.score) / Decimal(week.score_of_all) if Decimal(week.score_of_all) else Decimal(0)
     title = (
         f"week to {day(week.ends_ms)[:10]}, {STATUS[week.status]}: {percent(part.quantize(PLACES / 100))} of all scores"
     )
-    drawn = table(title, "kind", "symbol", "worth", "weight", "score", "points")
+    drawn = table(title, "kind", "symbol", f"worth {unit}", "weight", "score", "points")
     for line in week.lines:
         drawn.add_row(
             *(COMPONENTS[line.component], line.symbol, rounded(line.worth), weight(line.weight)),
@@ -143,20 +143,22 @@ def ranking_page(answer: pb.Ranking) -> RenderableType:
 
 
 def seasons_page(answer: pb.Seasons) -> RenderableType:
-    """Seasons, weights, ranks."""
-    head = Text(f"{answer.week_points:,} points a week, by the unit of account:")
-    weights = [Text(f"  {weight(one.weight):>5} for what is {COMPONENTS[one.component]}") for one in answer.weights]
-    ranks = ", ".join(f"{one.name} to {percent(Decimal(one.share) / FRACTION_ONE)}" for one in answer.ranks)
-    drawn = table("", "season", "begins", "ends", "week to", "state", "accounts", "points")
-    for season in answer.seasons:
-        ends = day(season.ends_ms)[:10] if season.ends_ms else ""
-        drawn.add_row(season.name, day(season.begins_ms)[:10], ends, "", "", "", "")
-        for week in season.weeks:
-            drawn.add_row(
-                *("", "", "", day(week.ends_ms)[:10], STATUS[week.status]),
-                *(f"{week.accounts:,}", f"{week.points:,}"),
-            )
-    return Group(head, *weights, Text(f"ranks by place: {ranks}"), drawn, *behind(answer.behind))
+    """What points are given for, ranks, and the weeks of each season."""
+    head = [Text(f"{answer.week_points:,} points a week, by what is done; each {answer.unit} weighs:", "bold")]
+    head += [Text(f"  {weight(one.weight):>5}  {COMPONENTS[one.component]}") for one in answer.weights]
+    head += [Text("ranks, and the part of the best that they reach to:", "bold")]
+    head += [Text(f"  {percent(Decimal(one.share) / FRACTION_ONE):>5}  {one.name}") for one in answer.ranks]
+    return Group(*head, *behind(answer.behind), *(season_table(season) for season in answer.seasons))
+
+
+def season_table(season: pb.PointsSeason) -> Table:
+    """Weeks of a season."""
+    ends = f"to {day(season.ends_ms)[:10]}" if season.ends_ms else "on"
+    title = f"{season.name} (--season {season.id}), from {day(season.begins_ms)[:10]} {ends}"
+    drawn = table(title, "week to", "state", "accounts", "points")
+    for week in season.weeks:
+        drawn.add_row(day(week.ends_ms)[:10], STATUS[week.status], f"{week.accounts:,}", f"{week.points:,}")
+    return drawn
 
 
 def rounded(text: str) -> str:
