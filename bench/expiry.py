@@ -4,6 +4,7 @@ Every order's step does one slice of what the end has left to do. The next mark 
 """
 
 import gc
+from statistics import median
 from typing import NamedTuple
 
 from bench.crowd import MARKET, PRICE, Crowd
@@ -21,9 +22,10 @@ SLICE_MAX = 200
 
 
 class Wait(NamedTuple):
-    """What one order waited for, in milliseconds, and how many positions were ended in its record."""
+    """What one order waited for, in milliseconds and in those of the processor, and how many positions were ended in its record."""
 
     took_ms: float
+    busy_ms: float
     ended: int
 
 
@@ -50,9 +52,10 @@ class Ending:
         inbox.now_ms += 1
         waiting, self.orders = self.left(), self.orders + 1
         took = inbox.tell(self.crowd.commands.place(TRADER, 1, market.lot, PRICE - 1 - self.orders % 100))
+        busy = inbox.busy_s
         between = waiting - self.left()
         inbox.tell(m.OrderCancelled(TRADER.subaccount, market.id, self.orders, self.orders, market.lot, GONE))
-        return Wait(1e3 * took, max(between, waiting - between - self.left()))
+        return Wait(1e3 * took, 1e3 * busy, max(between, waiting - between - self.left()))
 
     def end(self) -> list[Wait]:
         """End the market; orders until all of it is done."""
@@ -102,6 +105,8 @@ def measured(count: int) -> dict[str, float]:
         "order_p50_ms": times[len(times) // 2],
         "order_p99_ms": times[len(times) * 99 // 100],
         "order_max_ms": times[-1],
+        "order_busy_p50_ms": median(wait.busy_ms for wait in waits),
+        "order_busy_max_ms": max(wait.busy_ms for wait in waits),
         "mark_after_ms": mark_ms,
         "order_after_p50_ms": after[len(after) // 2],
         "order_after_max_ms": after[-1],

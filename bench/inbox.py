@@ -1,6 +1,6 @@
 """An engine with an inbox in memory, as benches of one machine drive it: records in, time of the step alone; no host, no log."""
 
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 from zlib import crc32
 
@@ -12,13 +12,17 @@ from tests.builders import START_MS, writer_of
 
 
 class Inbox:
-    """One engine and what its peers have said; records are appended at `now_ms`."""
+    """One engine and what its peers have said; records are appended at `now_ms`.
+
+    `busy_s` is the processor time of the last step: what it takes, however many others share the machine.
+    """
 
     def __init__(self, machine: Machine[Any]) -> None:
         self.engine: Engine[Any] = Engine(machine, 0)
         self.service = machine.service
         self.now_ms = START_MS
         self.offset = 0
+        self.busy_s = 0.0
         self.peers: dict[str, tuple[int, int]] = {}
         self.outputs: list[tuple[str, int, bytes]] = []
 
@@ -28,9 +32,10 @@ class Inbox:
         seq, chain = self.peers.get(source, (0, 0)) if source else (-1, 0)
         value = msgspec.msgpack.encode(m.Record(message, source, seq + 1, chain))
         self.peers[source] = (seq + 1, crc32(value))
-        began = perf_counter()
+        busy, began = thread_time(), perf_counter()
         self.outputs = self.engine.step(self.offset, self.now_ms, value)
         took = perf_counter() - began
+        self.busy_s = thread_time() - busy
         self.offset += 1
         return took
 
