@@ -36,7 +36,7 @@ def shortened(amount: Decimal) -> str:
 
 def figures(amount: Decimal) -> str:
     """Four figures, without zeros at the end."""
-    digits = max(0, FIGURES - 1 - max(0, amount.adjusted())) if amount else 0
+    digits = max(0, FIGURES - 1 - amount.adjusted()) if amount else 0
     cut = amount.quantize(Decimal(1).scaleb(-digits), ROUND_DOWN)
     return f"{cut:f}".rstrip("0").rstrip(".") if digits else f"{cut:f}"
 
@@ -139,7 +139,7 @@ def read_over(view: InterestView) -> list[Text]:
 def what_for(accrual: Accrual) -> str:
     """Why something was earned or paid."""
     if accrual.entry_fee:
-        return "borrowing: the period begun"
+        return "entry fee"
     return "lent" if accrual.amount > 0 else "owed"
 
 

@@ -44,6 +44,8 @@ LEFT = (
     "expires",
     "order",
     "waits for",
+    "at",
+    "for",
 )
 WHOLE = ("symbol", "order id")
 """Columns that are never cut while there is anything else to fold."""

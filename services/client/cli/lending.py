@@ -86,7 +86,8 @@ async def interest(
     ] = "",
 ) -> None:
     """State every accrual of interest, and totals by asset."""
-    since_ms = await venue.client.now_ms() - duration_ms(since) if since else 0
+    length_ms = duration_ms(since) if since else 0
+    since_ms = await venue.client.now_ms() - length_ms if since else 0
     view = await venue.client.interest(max(0, since_ms))
     venue.terminal.draw(pool_lines.interest_page(view), show.content_of(view))
 

@@ -13,7 +13,15 @@ from services.client import SigningKey, Vigil
 from services.client.submission import Pace
 from services.core.keys import FRAME_DOMAIN, QUERY_DOMAIN, signed_bytes, verifies
 from services.core.memory_log import wall_clock_ms
-from vigil.v1 import common_pb2, market_data_pb2, market_data_pb2_grpc, trading_pb2_grpc
+from vigil.v1 import (
+    common_pb2,
+    lending_pb2,
+    lending_pb2_grpc,
+    market_data_pb2,
+    market_data_pb2_grpc,
+    pool_pb2,
+    trading_pb2_grpc,
+)
 from vigil.v1 import trading_pb2 as pb
 
 Answer = TypeVar("Answer")
@@ -39,7 +47,7 @@ BTC = common_pb2.Market(
 
 
 @dataclass
-class Fake(trading_pb2_grpc.TradingServicer, market_data_pb2_grpc.MarketDataServicer):
+class Fake(trading_pb2_grpc.TradingServicer, market_data_pb2_grpc.MarketDataServicer, lending_pb2_grpc.LendingServicer):
     """`fate` says what happens to the next frame; `done` counts effects by (account, command id), which only act once, as risk sees to."""
 
     fate: Callable[[], str] = lambda: ANSWER
@@ -86,6 +94,36 @@ class Fake(trading_pb2_grpc.TradingServicer, market_data_pb2_grpc.MarketDataServ
         del request, context
         prices: market_data_pb2.CollateralPrices = self.answers["collateral"]
         return prices
+
+    async def GetWithdrawable(self, request: pb.SignedQuery, context: Any) -> pb.Withdrawable:  # noqa: N802
+        del context
+        return self.answer(request, "withdrawable", pb.Withdrawable)
+
+    async def GetInterest(self, request: pb.SignedQuery, context: Any) -> pb.InterestPage:  # noqa: N802
+        del context
+        query = self.read(request)
+        self.asked.append(query)
+        page: pb.InterestPage = self.answers["interest"][query.interest.place]
+        return page
+
+    async def GetPools(self, request: Any, context: Any) -> pool_pb2.Pools:  # noqa: N802
+        del request, context
+        pools: pool_pb2.Pools = self.answers["pools"]
+        return pools
+
+    async def GetPool(self, request: lending_pb2.PoolOf, context: Any) -> pool_pb2.PoolReport:  # noqa: N802
+        del context
+        report: pool_pb2.PoolReport = self.answers[request.asset]
+        return report
+
+    async def GetPoolHistory(self, request: lending_pb2.PoolHistoryOf, context: Any) -> pool_pb2.PoolHistory:  # noqa: N802
+        del context
+        history: pool_pb2.PoolHistory = self.answers[f"history of {request.asset}"]
+        return history
+
+    async def StreamPools(self, request: lending_pb2.PoolsOf, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for message in self.play({one.machine: one.seq for one in request.after}, context):
+            yield message
 
     def answer(self, request: pb.SignedQuery, subject: str, kind: type[Answer]) -> Answer:
         """What the test wants to be answered about a subject, which the query must name."""
@@ -212,6 +250,7 @@ async def served(fake: Fake, window_ms: int = 5_000, **client: Any) -> AsyncIter
     server = grpc.aio.server()
     trading_pb2_grpc.add_TradingServicer_to_server(fake, server)
     market_data_pb2_grpc.add_MarketDataServicer_to_server(fake, server)
+    lending_pb2_grpc.add_LendingServicer_to_server(fake, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

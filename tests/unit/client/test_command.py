@@ -94,6 +94,12 @@ MEANT_OTHERWISE = [
     ("twap buy X 1 --tolerance lots", "2% or 0.02"),
     ("twap buy X 1 --for 0m", "30s, 5m"),
     ("order sell X all", "such as 0.1"),
+    ("order buy X 1 --stop 5 --auto-borrow", "not for an order that waits"),
+    ("modes lend", "MODE=on or MODE=off"),
+    ("modes sleep=on", "lend, redeem, borrow, repay, realise"),
+    ("pool --picture x.svg", "name its asset"),
+    ("interest --since yesterday", "500ms"),
+    ("admin pool-state USDC shut", "open, repay-only, closed"),
 ]
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from services.core.messages import MarketState
+from services.core.pool import PoolState
 from services.core.reasons import Reason
 from services.gateway.explain import Units, explained, units_of
 from tests.unit.gateway.venue import ASSET, MARKET, SPOT, Listed
@@ -33,6 +34,8 @@ ROWS = [
     (Reason.INVALID_EXITS, 2, "at most 2 exits"),
     (Reason.MARKET_STATE, MarketState.CANCEL_ONLY, "in its state CANCEL_ONLY;"),
     (Reason.MARKET_STATE, 99, "in its state 99;"),
+    (Reason.POOL_STATE, PoolState.REPAY_ONLY, "in state REPAY_ONLY"),
+    (Reason.INVALID_MODES, 31, "at most 31 together"),
     (Reason.INVALID_ORDER, 100, "a quote keeps the side"),
     (Reason.TOO_MANY_ORDERS, 200, "at most 200 open"),
     (Reason.OUTSIDE_WINDOW, 5_000, "window of 5000 ms"),
@@ -61,6 +64,23 @@ GIVEN = [
     ),
     ("a withdrawal names its asset", pb.Command(withdraw=pb.Withdraw(asset="USDC")), "available 1.5 USDC"),
 ]
+SALE = order(SPOT.symbol, ASK)
+LENT: list[tuple[Reason, pb.Command, str]] = [
+    (Reason.NO_LIQUIDITY, pb.Command(redeem=pb.Redeem(asset="USDC")), "can give 1.5 USDC here now"),
+    (Reason.NO_LIQUIDITY, SALE, "can give 1.5 BTC here now"),
+    (Reason.BORROW_LIMIT, pb.Command(borrow=pb.Borrow(asset="USDC")), "at most 1.5 USDC more"),
+    (Reason.BORROW_LIMIT, SALE, "at most 1.5 BTC more"),
+    (Reason.LEND_LIMIT, pb.Command(lend=pb.Lend(asset="USDC")), "at most 1.5 USDC more"),
+    (Reason.REDEEM_FIRST, pb.Command(borrow=pb.Borrow(asset="USDC")), "1.5 USDC is lent"),
+    (Reason.REPAY_FIRST, pb.Command(lend=pb.Lend(asset="USDC")), "1.5 USDC is owed"),
+    (Reason.NOTHING_OWED, pb.Command(repay=pb.Repay(asset="USDC")), "1.5 USDC is owed"),
+    (Reason.PROFIT_NOT_MATURED, pb.Command(withdraw=pb.Withdraw(asset="USDC")), "1.5 USDC may"),
+]
+
+
+@pytest.mark.parametrize(("reason", "command", "text"), LENT)
+def test_what_pools_refuse_is_said_in_their_asset(reason: Reason, command: pb.Command, text: str) -> None:
+    assert text in explained(reason, 150_000_000, units_of(command, Listed()))[1]
 
 
 @pytest.mark.parametrize(("command", "text"), [row[1:] for row in GIVEN], ids=[row[0] for row in GIVEN])

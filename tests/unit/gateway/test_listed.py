@@ -27,6 +27,15 @@ def test_every_field_has_its_place_outside(kind: type[Any]) -> None:
     assert list(kind.__struct_fields__) == [field.name for field in PROTOBUFS[kind].DESCRIPTOR.fields]
 
 
+def test_an_asset_whose_pool_is_left_out_has_none() -> None:
+    said = common_pb2.Asset(id=9, symbol="RIGHTS", decimals=0)
+    assert listed(said, Asset).pool is None
+    said.pool.optimal = 1
+    found = listed(said, Asset).pool
+    assert found is not None
+    assert (found.optimal, found.period_ms) == (1, 0)
+
+
 def test_an_asset_whose_collateral_is_left_out_is_none() -> None:
     said = common_pb2.Asset(id=9, symbol="RIGHTS", decimals=0)
     assert listed(said, Asset) == Asset(9, "RIGHTS", 0, collateral=NO_COLLATERAL)

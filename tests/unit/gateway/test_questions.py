@@ -5,7 +5,7 @@ import pytest
 
 from services.core.reasons import Reason
 from services.core.rpc import Refused
-from services.gateway.questions import margin_query, max_order_size_query, triggers_query
+from services.gateway.questions import margin_query, max_order_size_query, triggers_query, withdrawable_query
 from tests.unit.gateway.venue import SPOT, Listed
 from vigil.v1 import common_pb2
 from vigil.v1 import queries_pb2 as asked
@@ -26,7 +26,13 @@ def waiting(**fields: object) -> pb.Query:
     return pb.Query(account=ACCOUNT, triggers=pb.TriggersOf(**fields))  # type: ignore[arg-type]
 
 
+def leaving(**fields: object) -> pb.Query:
+    return pb.Query(account=ACCOUNT, withdrawable=pb.WithdrawableOf(**fields))  # type: ignore[arg-type]
+
+
 def ask(query: pb.Query) -> object:
+    if query.HasField("withdrawable"):
+        return withdrawable_query(query, PARTITION, Listed())
     if query.HasField("max_order_size"):
         return max_order_size_query(query, PARTITION, Listed())
     return triggers_query(query, PARTITION, Listed()) if query.HasField("triggers") else margin_query(query, PARTITION)
@@ -51,6 +57,11 @@ ROWS: list[tuple[str, pb.Query, object]] = [
         largest(price=""),
         asked.MaxOrderSizeQuery(partition=PARTITION, subaccount=OWN + 2, market=1, side=BID),
     ),
+    (
+        "what may leave",
+        leaving(asset="USDC", subaccount=2),
+        asked.WithdrawableQuery(partition=PARTITION, subaccount=OWN + 2, asset=1),
+    ),
     ("all triggers", waiting(), asked.TriggersQuery(partition=PARTITION, subaccount=OWN)),
     ("a market's", waiting(symbol=SYMBOL), asked.TriggersQuery(partition=PARTITION, subaccount=OWN, market=1)),
 ]
@@ -66,6 +77,7 @@ REFUSED = [
         Reason.INVALID_ORDER,
         "spot",
     ),
+    ("nothing leaves of what is not listed", leaving(asset="usdc"), NOT_FOUND, Reason.UNKNOWN_ASSET, "'usdc'"),
     ("triggers of no market", waiting(symbol="btc"), NOT_FOUND, Reason.UNKNOWN_MARKET, "'btc'"),
 ]
 

@@ -3,17 +3,20 @@
 import msgspec
 
 from services.core.fixed import FRACTION_ONE
-from services.core.markets import UNIT_OF_ACCOUNT, Asset, Calendar, Collateral, ContractKind, Market
+from services.core.markets import UNIT_OF_ACCOUNT, Asset, Calendar, Collateral, ContractKind, Market, PoolTerms
 from services.local.venue import read_venue
 
 VENUE = read_venue()
-ASSET: Asset = VENUE.assets[0]
+POOL = PoolTerms(
+    9 * FRACTION_ONE // 10, FRACTION_ONE // 20, FRACTION_ONE, throttle_fraction=FRACTION_ONE // 10, debt_max=10**15
+)
+ASSET: Asset = msgspec.structs.replace(VENUE.assets[0], pool=POOL)
 MARKET: Market = msgspec.structs.replace(VENUE.markets[0], tick=10, lot=10, order_size_max=10_000_000, price_figures=0)
 SPOT: Market = msgspec.structs.replace(
     next(market for market in VENUE.markets if market.kind == ContractKind.SPOT), price_figures=5, tick=1
 )
-BASE: Asset = next(asset for asset in VENUE.assets if asset.id == SPOT.base_asset)
-DOLLAR = Asset(1, "USDC", 8, 10**14, UNIT_OF_ACCOUNT)
+BASE: Asset = msgspec.structs.replace(next(asset for asset in VENUE.assets if asset.id == SPOT.base_asset), pool=None)
+DOLLAR = Asset(1, "USDC", 8, 10**14, UNIT_OF_ACCOUNT, POOL)
 BITCOIN = Asset(
     id=2,
     symbol="BTC",
@@ -46,7 +49,7 @@ class Listed:
         return {MARKET.symbol: MARKET, SPOT.symbol: SPOT}.get(symbol)
 
     def asset(self, symbol: str) -> Asset | None:
-        return ASSET if symbol == ASSET.symbol else None
+        return {ASSET.symbol: ASSET, BASE.symbol: BASE}.get(symbol)
 
     def asset_by_id(self, asset: int) -> Asset | None:
         return {ASSET.id: ASSET, BASE.id: BASE}.get(asset)
