@@ -14,7 +14,7 @@ Source       F-5.15, TV-5.20; weeks end on Thursday 00:00 UTC
     terms.py         seasons, weights and ranks, read from the file
     state.py         what is kept
     reducer.py       apply: one feed record; the only code that changes the state
-    worth.py         what activity is worth in the unit of account
+    worth.py         what a unit of activity is worth in the unit of account; rates.py that of a week
     points.py        shares by largest remainder, places, ranks
     distribution.py  a week's points, line by line; a season's standings
     store.py         the file

@@ -18,7 +18,10 @@ from vigil.v1 import points_pb2_grpc as rpc
 RANKING_MAX = 1_000
 RANKING_DEFAULT = 100
 FRESH_SECONDS = 2.0
-"""A week that is not distributed is worked out at most this often."""
+"""A week that is not distributed is worked out at most this often,"""
+SHARE = 20
+"""and for at most one part in so many of the time, however many accounts there are."""
+SURE_SECONDS = 3_600.0
 SCORE_DECIMALS = WORTH_DECIMALS + 12
 
 
@@ -32,13 +35,14 @@ class Weeks:
 
     def week(self, number: int) -> Distribution:
         """A week; worked out anew when it is not distributed, or records of it may still come."""
-        now = asyncio.get_running_loop().time()
-        known = self.found.get(number)
-        if known is not None and now < known[1]:
+        clock = asyncio.get_running_loop().time
+        began, known = clock(), self.found.get(number)
+        if known is not None and began < known[1]:
             return known[0]
         found = distribute(self.points.state, self.terms, number)
         is_sure = found.status is Status.DISTRIBUTED and not self.points.behind
-        self.found[number] = found, now + (3_600.0 if is_sure else FRESH_SECONDS)
+        fresh = SURE_SECONDS if is_sure else max(FRESH_SECONDS, SHARE * (clock() - began))
+        self.found[number] = found, clock() + fresh
         return found
 
     def of(self, season: Season) -> list[Distribution]:

@@ -6,19 +6,16 @@ What is still held is counted up to the venue's time, so a week may be asked for
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from services.analytics import worth
 from services.analytics.points import largest_remainder, places
-from services.analytics.state import Activity, Level, Mean, State
-from services.analytics.terms import Component, Season, Terms
-from services.analytics.weeks import ends_ms, overlap, week_of
+from services.analytics.rates import Line, Rates
+from services.analytics.state import Activity, Holdings, Levels, State
+from services.analytics.terms import Season, Terms
+from services.analytics.weeks import ends_ms, week_of
 from services.core.fixed import AccountId, Amount, Milliseconds, account_of
-from services.core.markets import SPOT
 
-Line: TypeAlias = tuple[int, int, int]
-"""What worth is of: (component, market, asset), with 0 where there is none."""
-NO_PRICE = Mean()
+NOTHING_DONE = Activity()
 
 
 class Status(IntEnum):
@@ -61,7 +58,11 @@ class Explained(NamedTuple):
 
 def distribute(state: State, terms: Terms, week: int) -> Distribution:
     """Share a week's points out: as it ended, or as it stands."""
-    worths = {account: own for account, done in activities(state, week).items() if (own := lines(state, week, done))}
+    rates, done, held = Rates(state, week), state.weeks.get(week, {}), holdings_of(state)
+    worths: dict[AccountId, dict[Line, Amount]] = {}
+    for account in {**done, **held}:
+        if own := rates.lines(whole(rates, done.get(account, NOTHING_DONE), held.get(account, []))):
+            worths[account] = own
     scores = {account: sum(scored(terms, own).values()) for account, own in worths.items()}
     points = largest_remainder(terms.week_points, scores) if terms.season_of(week) else {}
     return Distribution(week, status_of(terms, week, state.now_ms), worths, scores, points)
@@ -105,81 +106,28 @@ def weeks_of(state: State, season: Season) -> range:
     return range(max(season.first, min(told, default=now)), min(season.last or now, now) + 1)
 
 
-def activities(state: State, week: int) -> dict[AccountId, Activity]:
-    """What accounts did in a week, with what they still hold counted up to the week's end or to now."""
-    until = min(state.now_ms, ends_ms(week))
-    found = {account: copied(done) for account, done in state.weeks.get(week, {}).items()}
+def holdings_of(state: State) -> dict[AccountId, list[Holdings]]:
+    """What is held, by account: that of all its subaccounts."""
+    found: dict[AccountId, list[Holdings]] = {}
     for subaccount, holdings in state.subaccounts.items():
-        account = account_of(subaccount)
-        for name in ("held", "lent", "owed"):
-            for key, level in getattr(holdings, name).items():
-                if ms := overlap(week, level.since_ms, until):
-                    sums = getattr(found.setdefault(account, Activity()), name)
-                    sums[key] = sums.get(key, 0) + level.amount * ms
+        found.setdefault(account_of(subaccount), []).append(holdings)
     return found
 
 
-def copied(done: Activity) -> Activity:
-    """The same activity, to be added to; what was traded is read only."""
-    return Activity(done.turnover, done.traded, dict(done.held), dict(done.lent), dict(done.owed))
+def whole(rates: Rates, done: Activity, held: list[Holdings]) -> Activity:
+    """What an account did in a week, with what it still holds; `done` stays as it is."""
+    if not held:
+        return done
+    found = Activity(done.turnover, done.traded, dict(done.held), dict(done.lent), dict(done.owed))
+    for holdings in held:
+        add_levels(rates, found.held, holdings.held)
+        add_levels(rates, found.lent, holdings.lent)
+        add_levels(rates, found.owed, holdings.owed)
+    return found
 
 
-def lines(state: State, week: int, done: Activity) -> dict[Line, Amount]:
-    """What activity is worth, line by line; nothing for what is not listed, or never had a price."""
-    found: dict[Line, Amount] = {}
-    for number, turnover in done.turnover.items():
-        component = Component.SPOT_VOLUME if is_spot(state, number) else Component.VOLUME
-        found[int(component), number, 0] = volume_worth(state, week, number, turnover, done.traded[number])
-    for number, held in done.held.items():
-        found[int(Component.POSITION), number, 0] = position_worth(state, week, number, held)
-    for asset, amount_ms in done.lent.items():
-        found[int(Component.LENT), 0, asset] = claim_worth(state, week, asset, amount_ms)
-    for asset, amount_ms in done.owed.items():
-        found[int(Component.OWED), 0, asset] = claim_worth(state, week, asset, amount_ms)
-    return {line: amount for line, amount in found.items() if amount}
-
-
-def is_spot(state: State, number: int) -> bool:
-    """Whether a market is known as one of spot."""
-    market = state.markets.get(number)
-    return market is not None and market.kind == SPOT
-
-
-def volume_worth(state: State, week: int, number: int, turnover: int, traded: int) -> Amount:
-    """Worth of what was traded in a market."""
-    market = state.markets.get(number)
-    asset = state.assets.get(market.settlement_asset) if market else None
-    if market is None or asset is None:
-        return 0
-    return worth.turnover_worth(market, asset, mean_price(state, week, market.settlement_asset), turnover, traded)
-
-
-def position_worth(state: State, week: int, number: int, held: int) -> Amount:
-    """Mean worth of what was held in a market."""
-    market = state.markets.get(number)
-    asset = state.assets.get(market.settlement_asset) if market else None
-    if market is None or asset is None:
-        return 0
-    mark = mean_of(state, state.mean_marks, state.marks, week, number)
-    return worth.held_worth(market, mark, asset, mean_price(state, week, market.settlement_asset), held)
-
-
-def claim_worth(state: State, week: int, asset: int, amount_ms: int) -> Amount:
-    """Mean worth of what was lent or owed of an asset."""
-    known = state.assets.get(asset)
-    return 0 if known is None else worth.claim_worth(known, mean_price(state, week, asset), amount_ms)
-
-
-def mean_price(state: State, week: int, asset: int) -> Mean:
-    """Mean price of an asset over a week, as the feeds tell collateral."""
-    known = state.assets.get(asset)
-    if known is not None and known.is_unit:
-        return worth.UNIT_PRICE
-    return mean_of(state, state.mean_prices, state.prices, week, asset)
-
-
-def mean_of(state: State, weeks: dict[int, dict[int, Mean]], levels: dict[int, Level], week: int, key: int) -> Mean:
-    """Mean over a week, the price that still holds included up to the week's end or to now."""
-    mean, level = weeks.get(week, {}).get(key, NO_PRICE), levels.get(key)
-    ms = 0 if level is None else overlap(week, level.since_ms, min(state.now_ms, ends_ms(week)))
-    return mean if level is None or not ms else Mean(mean.price_ms + level.amount * ms, mean.ms + ms)
+def add_levels(rates: Rates, sums: dict[int, int], levels: Levels) -> None:
+    """Count levels that still hold."""
+    for key, level in levels.items():
+        if ms := rates.still(level):
+            sums[key] = sums.get(key, 0) + level.amount * ms
