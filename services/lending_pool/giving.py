@@ -3,33 +3,35 @@
 from typing import NamedTuple
 
 from services.core.collateral import PRICE_ONE, worth
-from services.core.fixed import Amount
+from services.core.fixed import Amount, Fraction
 from services.core.markets import is_unit
 from services.core.messages import Message, PeriodOpened, PoolDelta
-from services.core.pool import PoolState, Stress
-from services.lending_pool.lines import cap_room, demand_after, grants, shared
+from services.core.pool import PoolState, Stress, borrow_room, join
+from services.lending_pool.indices import payable
+from services.lending_pool.lines import cap_room, demand_after, grants, is_flight, line_room, shared, shared_below
 from services.lending_pool.state import Pool, State
 
 
-class Room(NamedTuple):
-    """What all lines together may be, unused and held; what suppliers claim, and what is owed with the period's interest."""
+class Standing(NamedTuple):
+    """A pool at an opening: cash and clearing in parts of 1e18, suppliers' claims, what of them could be paid, what is owed, the throttle.
 
-    lines: Amount
+    Owed is with the interest of the period that opens.
+    """
+
+    lendable: int
     claims: Amount
+    payable: Amount
     owed: Amount
+    bound: Fraction
 
 
-def give_lines(state: State, pool: Pool, reports: list[PoolDelta], room: Room) -> list[Message]:
-    """Open the period on every shard, each with its line and rooms; remember what each uses."""
-    demand = [use_of(pool, report) for report in reports]
-    unused, held = [report.line for report in reports], [report.held for report in reports]
-    given = grants(room.lines, unused, held, demand)
-    borrow = borrow_rooms(pool, room.owed + sum(held), room.lines, demand)
-    lend = lend_rooms(pool, room.claims, len(reports))
+def give_lines(state: State, pool: Pool, reports: list[PoolDelta], now: Standing) -> list[Message]:
+    """Open the period on every shard, each with its line and rooms; remember what each may use and uses."""
+    borrow = borrow_rooms(pool, reports, now)
+    given = lines_given(pool, reports, borrow, now)
+    lend = lend_rooms(pool, now.claims, len(reports))
     profit = profit_rooms(pool, reports)
     short = short_groups(state, reports)
-    for report, grant in zip(reports, given, strict=True):
-        pool.lines[report.shard] = report.line + report.held + grant
     return [
         PeriodOpened(
             report.shard,
@@ -47,6 +49,22 @@ def give_lines(state: State, pool: Pool, reports: list[PoolDelta], room: Room) -
     ]
 
 
+def lines_given(pool: Pool, reports: list[PoolDelta], borrow: list[Amount], now: Standing) -> list[Amount]:
+    """What each shard's line grows by or gives back: the room shared out by what each uses, to none more than it can use."""
+    unused, held = [report.line for report in reports], sum(report.held for report in reports)
+    borrows = min(pool.rooms, sum(unused) + held) + sum(borrow)
+    room = 0 if pool.state == PoolState.CLOSED else line_room(now.lendable, now.payable, now.owed, now.bound, borrows)
+    most = [
+        payable(join(report.supply), pool.indices.burn) + more for report, more in zip(reports, borrow, strict=True)
+    ]
+    targets = shared_below(max(0, room - held), [use_of(pool, report) for report in reports], most)
+    given = grants(room - held - sum(unused), targets, unused)
+    pool.rooms = sum(borrow)
+    for report, grant in zip(reports, given, strict=True):
+        pool.lines[report.shard] = report.line + report.held + grant
+    return given
+
+
 def use_of(pool: Pool, report: PoolDelta) -> Amount:
     """What a shard uses of its line per period, its last one counted in."""
     used = demand_after(pool.demand.get(report.shard, 0), pool.lines.get(report.shard, 0), report.line + report.held)
@@ -59,18 +77,30 @@ def may_borrow(pool: Pool) -> bool:
     return pool.state == PoolState.OPEN and pool.stress < Stress.NO_BORROWS
 
 
-def borrow_rooms(pool: Pool, owed: Amount, room: Amount, demand: list[Amount]) -> list[Amount]:
-    """What each shard may let be borrowed by will: as far as its line goes, and below the pool's cap if it has one."""
-    if not may_borrow(pool):
+def borrow_rooms(pool: Pool, reports: list[PoolDelta], now: Standing) -> list[Amount]:
+    """What each shard may let be borrowed by will: below the throttle, as far as its line goes, and below the cap if the pool has one."""
+    demand = [pool.demand.get(report.shard, 0) for report in reports]
+    most = borrow_room(now.payable, now.owed, now.bound)
+    if lenders_leave(pool, reports, now.owed) or not may_borrow(pool):
         return [0 for _ in demand]
     if not pool.terms.debt_max:
-        return [room for _ in demand]
-    return shared(min(room, cap_room(pool.terms.debt_max, owed)), demand)
+        return [most for _ in demand]
+    held = sum(report.held for report in reports)
+    return shared(min(most, cap_room(pool.terms.debt_max, now.owed + held)), demand)
+
+
+def lenders_leave(pool: Pool, reports: list[PoolDelta], owed: Amount) -> bool:
+    """Whether the lines of the last period went to lenders who leave; it is remembered."""
+    given = [pool.lines.get(report.shard, 0) for report in reports]
+    left = [report.line + report.held for report in reports]
+    before = pool.latest.borrowed if pool.latest is not None else 0
+    pool.leaving = is_flight(given, left, max(0, owed - before), pool.leaving)
+    return pool.leaving
 
 
 def lend_rooms(pool: Pool, claims: Amount, count: int) -> list[Amount]:
     """What each shard may let be lent by will below the pool's cap, in equal parts; 0 where there is none or nothing is taken."""
-    return shared(cap_room(pool.terms.supply_max, claims) if pool.state == PoolState.OPEN else 0, [0] * count)
+    return shared(cap_room(pool.terms.supply_max, claims) if pool.state != PoolState.CLOSED else 0, [0] * count)
 
 
 def profit_rooms(pool: Pool, reports: list[PoolDelta]) -> list[Amount]:

@@ -1,11 +1,13 @@
 """Arithmetic of credit lines: how much cash all shards may let go until the next opening, and how it is shared out (M-10)."""
 
-from services.core.fixed import Amount, Fraction, div_floor
-from services.core.pool import PARTS_ONE, borrow_room
+from services.core.fixed import FRACTION_ONE, Amount, Fraction, div_floor
+from services.core.pool import PARTS_ONE
 
 
-def line_room(lendable: int, supplied: Amount, borrowed: Amount, bound: Fraction) -> Amount:
-    """Most that all lines together may be, unused and held, old and new.
+def line_room(lendable: int, supplied: Amount, borrowed: Amount, bound: Fraction, borrows: Amount) -> Amount:
+    """Most that all lines together may be, unused and held, old and new, of which `borrows` at most may be borrowed.
+
+        redeemed * bound + borrowed more <= supplied * bound - borrowed
 
     However they are used, for redeeming, for borrowing or for both, cash suffices and utilisation stays at or below the bound.
 
@@ -13,28 +15,62 @@ def line_room(lendable: int, supplied: Amount, borrowed: Amount, bound: Fraction
     Rounds   down, for the pool
     Source   M-10; F-5.5, F-5.9
     """
-    return max(0, min(div_floor(lendable, PARTS_ONE), borrow_room(supplied, borrowed, bound)))
+    if bound <= 0:
+        return 0
+    room = supplied * bound - borrowed * FRACTION_ONE
+    most = div_floor(room, FRACTION_ONE)
+    if borrows < most:
+        most = div_floor(room - (FRACTION_ONE - bound) * borrows, bound)
+    return max(0, min(div_floor(lendable, PARTS_ONE), most))
+
+
+def is_flight(given: list[Amount], left: list[Amount], borrowed: Amount, before: bool) -> bool:  # noqa: FBT001 - what it returned last
+    """Whether lenders are leaving: some shard has used more than three quarters of its line, and all have borrowed less than half.
+
+    Nothing is lent out then until the next opening, so that all that the throttle allows can be redeemed. Without lines it stays as it was.
+    """
+    used = [had - has for had, has in zip(given, left, strict=True)]
+    if not any(given):
+        return before
+    return 2 * borrowed < sum(used) and any(4 * one > 3 * had for one, had in zip(used, given, strict=True))
 
 
 def shared(total: Amount, weights: list[Amount]) -> list[Amount]:
-    """Share a total out: half of it in equal parts, so that each shard can begin, the rest by weight. Rounds down."""
+    """Share a total out, exactly: a quarter in equal parts, so that each shard can begin, the rest by weight.
+
+    What rounding leaves is for the first of the heaviest.
+    """
     count, weight = len(weights), sum(weights)
-    equal = total - div_floor(total, 2) if weight else total
-    return [div_floor(equal, count) + (div_floor((total - equal) * each, weight) if weight else 0) for each in weights]
+    equal = div_floor(total, 4) if weight else total
+    parts = [div_floor(equal, count) + (div_floor((total - equal) * each, weight) if weight else 0) for each in weights]
+    parts[weights.index(max(weights))] += total - sum(parts)
+    return parts
 
 
-def grants(room: Amount, unused: list[Amount], held: list[Amount], demand: list[Amount]) -> list[Amount]:
-    """What each shard's line grows by; below zero, what it gives back.
+def shared_below(total: Amount, weights: list[Amount], most: list[Amount]) -> list[Amount]:
+    """Share a total out so that nobody gets more than he can use: what is too much for one is shared among the others."""
+    parts = [0 for _ in most]
+    open_at = [at for at, limit in enumerate(most) if limit > 0]
+    while total > 0 and open_at:
+        shares = shared(total, [weights[at] for at in open_at])
+        for at, share in zip(open_at, shares, strict=True):
+            taken = min(share, most[at] - parts[at])
+            parts[at] += taken
+            total -= taken
+        open_at = [at for at in open_at if parts[at] < most[at]]
+    return parts
+
+
+def grants(free: Amount, targets: list[Amount], unused: list[Amount]) -> list[Amount]:
+    """What each shard's line grows by, all together by `free` at most; below zero, what it gives back.
 
     What is taken back is given to others at the next opening only, for it may be used before its shard hears of it: old lines, unused
     and held, and new ones together never pass the room. So nothing is given where old lines pass it already.
 
     Source   M-10
     """
-    targets = shared(max(0, room - sum(held)), demand)
-    free = max(0, room - sum(held) - sum(unused))
     wanted = sum(max(0, target - have) for target, have in zip(targets, unused, strict=True))
-    scale, part = (wanted, free) if wanted > free else (1, 1)
+    scale, part = (wanted, max(0, free)) if wanted > free else (1, 1)
     return [
         div_floor((target - have) * part, scale) if target > have else target - have
         for target, have in zip(targets, unused, strict=True)

@@ -2,8 +2,8 @@
 
 from services.core.fixed import Fraction, invariant
 from services.core.messages import LossBorne, Message, PoolDelta, PoolStressed
-from services.core.pool import PoolState, borrow_rate, join, throttle_bound, utilisation
-from services.lending_pool.giving import Room, give_lines
+from services.core.pool import borrow_rate, join, throttle_bound, utilisation
+from services.lending_pool.giving import Standing, give_lines
 from services.lending_pool.indices import (
     Books,
     Settled,
@@ -15,7 +15,6 @@ from services.lending_pool.indices import (
     settle,
     whole,
 )
-from services.lending_pool.lines import line_room
 from services.lending_pool.state import Pool, State
 from services.lending_pool.stress import levels, stress_step
 from services.lending_pool.telling import updated
@@ -32,7 +31,14 @@ def open_period(state: State, pool: Pool) -> list[Message]:
     losses = bear(pool, totals, settled)
     begin_period(state, pool, settled, borrow_rate(pool.terms, used))
     steps = climb(pool, used, totals)
-    opened = give_lines(state, pool, reports, room_below(pool, totals, settled, used))
+    standing = Standing(
+        totals.cash + totals.clearing,
+        settled.claims,
+        payable(totals.supply, settled.burn),
+        owed_of(totals.debt, pool.indices.borrow),
+        throttle_bound(pool.terms, used),
+    )
+    opened = give_lines(state, pool, reports, standing)
     pool.latest = updated(state, pool, totals, settled, owed)
     return [*opened, pool.latest, *steps, *losses]
 
@@ -79,10 +85,3 @@ def climb(pool: Pool, used: Fraction, totals: Totals) -> list[Message]:
     before, pool.stress = pool.stress, stress_step(levels(pool.terms), used, pool.stress)
     passed = range(before + 1, pool.stress + 1) if pool.stress > before else range(before - 1, pool.stress - 1, -1)
     return [PoolStressed(pool.asset, step, used, whole(totals.cash + totals.clearing)) for step in passed]
-
-
-def room_below(pool: Pool, totals: Totals, settled: Settled, used: Fraction) -> Room:
-    """What all lines may be: within cash and clearing, and below the throttle, the period's interest counted as owed."""
-    supplied, owed = payable(totals.supply, settled.burn), owed_of(totals.debt, pool.indices.borrow)
-    lines = line_room(totals.cash + totals.clearing, supplied, owed, throttle_bound(pool.terms, used))
-    return Room(0 if pool.state == PoolState.CLOSED else lines, settled.claims, owed)

@@ -34,7 +34,8 @@ class Pool:
     """One asset's pool.
 
     `kept_back` is what the cap on the supply index has held back so far. Losses are borne in all `by_reserve` and `by_suppliers`, less
-    what was recovered. `lines` is what each shard had at most after the last opening, unused or held; `demand` what each uses per period.
+    what was recovered. `lines` is what each shard had at most after the last opening, unused or held; `demand` what each uses per
+    period; `rooms` is what all might borrow by will; `leaving` says that lenders used the lines.
     """
 
     asset: AssetId
@@ -51,6 +52,8 @@ class Pool:
     stress: int = int(Stress.CALM)
     reports: dict[int, PoolDelta] = field(default_factory=dict)
     lines: dict[int, Amount] = field(default_factory=dict)
+    rooms: Amount = 0
+    leaving: bool = False
     demand: dict[int, Amount] = field(default_factory=dict)
     history: list[Opening] = field(default_factory=list)
     latest: PoolUpdated | None = None

@@ -57,4 +57,4 @@ def forecast(pool: Pool) -> Milliseconds:
     then, now = pool.history[-LOOKS_BACK:][0], pool.history[-1]
     most = pool.terms.utilisation_max
     rooms = [room_left(one.supplied, one.borrowed, most) for one in (then, now)]
-    return full_at_ms(then.at_ms, rooms[0], now.at_ms, rooms[1])
+    return full_at_ms(then.at_ms, rooms[0], now.at_ms, rooms[1]) if now.supplied else 0
