@@ -23,12 +23,14 @@ from services.core.messages import (
     ListAsset,
     Message,
     OwnerSet,
+    PoolStateSet,
     Posted,
     Record,
     SetAccountTier,
     SetFeeSchedule,
     SetLimitTiers,
     SetOwner,
+    SetPoolState,
     WithdrawalPaid,
     WithdrawalRequested,
     WithdrawalReturned,
@@ -39,6 +41,7 @@ from services.core.spine import Machine, machine_number
 from services.settlement.fees import process_account_tier, process_fee_schedule
 from services.settlement.limits import process_limit_tiers, process_owner
 from services.settlement.listing import check_asset
+from services.settlement.pools import process_pool_state
 from services.settlement.state import State, check_invariants
 
 Input: TypeAlias = (
@@ -48,6 +51,7 @@ Input: TypeAlias = (
     | SetAccountTier
     | SetLimitTiers
     | SetOwner
+    | SetPoolState
     | FaucetDeposit
     | FrameSigned
     | AdminFrameSigned
@@ -60,6 +64,7 @@ Output: TypeAlias = (
     | AccountTierSet
     | LimitTiersSet
     | OwnerSet
+    | PoolStateSet
     | DepositCredited
     | WithdrawalPaid
     | WithdrawalReturned
@@ -89,6 +94,8 @@ def apply(state: State, record: Record) -> list[Message]:
             return process_limit_tiers(state, limits)
         case SetOwner() as owner:
             return process_owner(state, owner)
+        case SetPoolState() as command:
+            return process_pool_state(state, command)
         case FrameSigned() | AdminFrameSigned():
             return []
         case unknown:

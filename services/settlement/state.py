@@ -13,7 +13,7 @@ from services.core.spine import MachineState
 class State(MachineState):
     """`custody` is what the venue really holds; the OUTSIDE book is minus that. Tiers are ascending by number.
 
-    `owners` names the owner of an account where that is not its own.
+    `owners` names the owner of an account where that is not its own. `pool_states` has what pools take whose state was ever set.
     """
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
@@ -24,6 +24,7 @@ class State(MachineState):
     fee_tiers: list[FeeTier] = field(default_factory=list)
     limit_tiers: list[LimitTier] = field(default_factory=list)
     owners: dict[AccountId, int] = field(default_factory=dict)
+    pool_states: dict[AssetId, int] = field(default_factory=dict)
 
 
 def check_invariants(state: State) -> None:
@@ -34,4 +35,6 @@ def check_invariants(state: State) -> None:
         invariant(transit == held, "what custody holds went to the other machines")
     for tiers in ([tier for tier, *_ in state.fee_tiers], [tier for tier, *_ in state.limit_tiers]):
         invariant(tiers == sorted(dict.fromkeys(tiers)), "tiers are ascending, each once")
+    for asset in state.pool_states:
+        invariant(state.assets[asset].pool is not None, "only a pool has a state")
     invariant(all(state.owners.values()), "an account without another owner is not written down")

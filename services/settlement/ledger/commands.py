@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from services.settlement.ledger.queries import NoSuchEntry, Queries, TrialBalance, open_queries
+from services.settlement.ledger.queries import NoSuchEntry, Queries, TrialBalance, open_queries, unit_text
 from services.settlement.ledger.store import LedgerUnusable
 
 trial_balance_app = typer.Typer(help="Sums per machine, asset and book; every asset must sum to zero.")
@@ -24,15 +24,15 @@ def trial_balance(
     ledger: LedgerFile = DEFAULT_FILE,
     entry: Annotated[int, typer.Option(min=0, help="after this entry; 0 for the last")] = 0,
 ) -> None:
-    """Print the trial balance; integers of each asset's decimals, an asset below zero is a market's size."""
+    """Print the trial balance; integers of each asset's decimals, sizes of markets, shares of pools."""
     try:
         found = opened(ledger).trial_balance(entry)
     except NoSuchEntry as error:
         raise failed(str(error)) from error
     print_trial(found)
-    wrong = found.unbalanced()
+    wrong = [f"{machine} {unit_text(asset)} {total}" for (machine, asset), total in found.unbalanced().items()]
     if wrong:
-        raise failed(f"the books do not balance: {wrong}")
+        raise failed(f"the books do not balance: {', '.join(wrong)}")
     typer.echo(f"{ledger}: balanced after entry {found.entry}")
 
 
@@ -47,7 +47,7 @@ def statement(
     for line in opened(ledger).statement(subaccount, after, limit):
         at = datetime.fromtimestamp(line.at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         where = f"{line.book.name.lower()}{f' {line.market}' if line.market else ''}"
-        typer.echo(f"{line.entry:>10}  {at}  {line.kind:<14} {where:<12} asset {line.asset:>4} {line.amount:>22}")
+        typer.echo(f"{line.entry:>10}  {at}  {line.kind:<14} {where:<12} {unit_text(line.asset):<24} {line.amount:>22}")
 
 
 def opened(ledger: Path) -> Queries:
@@ -67,6 +67,6 @@ def failed(text: str) -> typer.Exit:
 def print_trial(found: TrialBalance) -> None:
     """Print lines and totals."""
     for line in found.lines:
-        typer.echo(f"{line.machine:<18} asset {line.asset:>5} {line.book.name:<10} {line.amount:>26}")
+        typer.echo(f"{line.machine:<18} {unit_text(line.asset):<24} {line.book.name:<10} {line.amount:>26}")
     for asset, books in sorted(found.totals().items()):
-        typer.echo(f"{'all machines':<18} asset {asset:>5} {'':<10} {sum(books.values()):>26}")
+        typer.echo(f"{'all machines':<18} {unit_text(asset):<24} {'':<10} {sum(books.values()):>26}")

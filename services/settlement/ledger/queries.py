@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from services.core.fixed import Amount, AssetId, MarketId, Milliseconds, Size, SubaccountId
 from services.core.messages import Book
+from services.core.pool import SHARES_FROM, Claim
 from services.settlement.ledger.store import LedgerUnusable, Store, to_unsigned
 
 STATEMENT_MAX = 1_000
@@ -15,17 +16,33 @@ SELECT machine, asset, book, sum(amount) FROM legs JOIN entries ON number = entr
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 OWNED = """
-SELECT book, market, asset, sum(amount) FROM balances WHERE owner = ? AND book IN (?, ?, ?)
+SELECT book, market, asset, sum(amount) FROM balances WHERE owner = ? AND book IN (?, ?, ?, ?)
 GROUP BY 1, 2, 3 HAVING sum(amount) <> 0 ORDER BY 1, 2, 3
 """
 LINES = """
 SELECT entry, at_ms, machine, kind, reference, book, market, asset, amount FROM legs JOIN entries ON number = entry
-WHERE owner = ? AND entry > ? AND book IN (?, ?, ?) ORDER BY entry, leg LIMIT ?
+WHERE owner = ? AND entry > ? AND book IN (?, ?, ?, ?) ORDER BY entry, leg LIMIT ?
 """
 LONG = "SELECT sum(amount) FROM balances WHERE book = ? AND market = ? AND asset = ? AND amount > 0"
 AT_OFFSET = "SELECT max(number) FROM entries WHERE machine = ? AND offset <= ?"
-OF_ACCOUNTS = (Book.IDLE, Book.POSITION, Book.UNSETTLED)
-"""Books that belong to subaccounts; the owner of a TRANSIT book is a service."""
+OF_ACCOUNTS = (Book.IDLE, Book.POSITION, Book.UNSETTLED, Book.SHARES)
+"""Books that belong to subaccounts; the owner of a TRANSIT book is a service, that of the rest of a machine's shares nobody."""
+
+
+def unit_text(number: AssetId) -> str:
+    """Say what a number of an asset counts: below zero the sizes of a market, far below zero shares of a pool."""
+    if number >= 0:
+        return f"asset {number}"
+    if number > -SHARES_FROM:
+        return f"size of market {-number}"
+    asset, claim = claim_of(number)
+    return f"{Claim(claim).name.lower()} shares of asset {asset}"
+
+
+def claim_of(number: AssetId) -> tuple[AssetId, int]:
+    """Undo `share_unit`: the asset and which claim on its pool the shares are."""
+    counted = -SHARES_FROM - number
+    return counted >> 1, counted & 1
 
 
 class TrialLine(NamedTuple):

@@ -12,7 +12,8 @@ from services.core.books import balanced
 from services.core.log import LogRecord
 from services.core.memory_log import MemoryLog
 from services.core.messages import Book, Leg, Posted, Record, Tick
-from services.settlement.ledger.queries import NoSuchEntry, Queries, open_queries, queries_of
+from services.core.pool import DEBT, SUPPLY, share_unit
+from services.settlement.ledger.queries import NoSuchEntry, Queries, claim_of, open_queries, queries_of, unit_text
 from services.settlement.ledger.reader import LedgerStopped, Stream, open_streams, read_all
 from services.settlement.ledger.store import LedgerUnusable, Store
 
@@ -135,6 +136,62 @@ def closed(owner: int, size: int, cash: int, paid: int) -> list[Leg]:
         *[(Book.POSITION, owner, PERPETUAL, -PERPETUAL, -size), (Book.CLEARING, 0, PERPETUAL, -PERPETUAL, size)],
         *[(Book.POSITION, owner, PERPETUAL, USDC, -cash), (Book.CLEARING, 0, PERPETUAL, USDC, -paid)],
         (Book.IDLE, owner, 0, USDC, cash + paid),
+    ]
+
+
+def claims(owner: int, claim: int, shares: int, cash: int, asset: int = USDC) -> list[Leg]:
+    """Legs of lending (or borrowing) by will: shares against the rest of the shard, money against the pool's cash."""
+    unit = share_unit(asset, claim)
+    return [
+        *[(Book.SHARES, owner, 0, unit, shares), (Book.SHARES, 0, 0, unit, -shares)],
+        *[(Book.IDLE, owner, 0, asset, -cash), (Book.POOL_CASH, 0, 0, asset, cash)],
+    ]
+
+
+async def test_claims_on_pools_are_lines_of_their_owner_and_balance_among_themselves() -> None:
+    due = [(Book.FUND_DUE, 0, 0, USDC, 3), (Book.POOL_CASH, 0, 0, USDC, -5), (Book.LOSS, 0, 0, USDC, 2)]
+    entries = [
+        posted("lend", claims(ALICE, SUPPLY, 90, 100)),
+        posted("borrow", claims(BOB, DEBT, 50, -60), 2),
+        posted("bad debt", due, 3),
+    ]
+    _, queries = await read(chained(entries))
+    supply, debt = share_unit(USDC, SUPPLY), share_unit(USDC, DEBT)
+    assert [tuple(one) for one in queries.balances(ALICE)] == [(Book.IDLE, 0, USDC, -100), (Book.SHARES, 0, supply, 90)]
+    assert [(line.book, line.asset, line.amount) for line in queries.statement(BOB)] == [
+        *[(Book.SHARES, debt, 50), (Book.IDLE, USDC, 60)]
+    ]
+    trial = queries.trial_balance()
+    assert trial.unbalanced() == {}
+    assert {asset: sum(books.values()) for asset, books in trial.totals().items()} == {USDC: 0, supply: 0, debt: 0}
+    assert trial.totals()[USDC][Book.POOL_CASH] == 35
+
+
+async def test_shares_that_nobody_lost_stop_the_ledger() -> None:
+    unit = share_unit(USDC, SUPPLY)
+    made = Posted("lend", 1, 1, [(Book.SHARES, ALICE, 0, unit, 5), (Book.SHARES, 0, 0, share_unit(USDC, DEBT), -5)])
+    with pytest.raises(LedgerStopped, match="does not balance"):
+        await read(chained([made]))
+
+
+UNITS = [
+    (1, "asset 1"),
+    (-7, "size of market 7"),
+    (1 - 2**22, "size of market 4194303"),
+    (share_unit(1, SUPPLY), "supply shares of asset 1"),
+    (share_unit(1, DEBT), "debt shares of asset 1"),
+    (share_unit(2**22 - 1, DEBT), "debt shares of asset 4194303"),
+]
+
+
+@pytest.mark.parametrize(("number", "text"), UNITS, ids=[row[1] for row in UNITS])
+def test_what_a_number_of_an_asset_counts(number: int, text: str) -> None:
+    assert unit_text(number) == text
+
+
+def test_the_number_of_shares_says_asset_and_claim() -> None:
+    assert [claim_of(share_unit(asset, claim)) for asset in (1, 9) for claim in (SUPPLY, DEBT)] == [
+        *[(1, SUPPLY), (1, DEBT), (9, SUPPLY), (9, DEBT)]
     ]
 
 
