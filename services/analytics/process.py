@@ -15,7 +15,7 @@ from services.analytics.metrics import PointsCollector
 from services.analytics.reader import Points, PointsStopped, follow, places_of
 from services.analytics.reducer import FEEDS
 from services.analytics.store import FileUnusable, Store
-from services.analytics.terms import BadPoints, Terms, read_terms
+from services.analytics.terms import TERMS_FILE, BadPoints, Terms, read_terms
 from services.core.log import Log, LogError
 from services.core.process import (
     EXIT_UNREACHABLE,
@@ -31,7 +31,6 @@ from services.core.settings import EXIT_CONFIGURATION, Settings, check_address
 
 EXIT_STOPPED = 65
 MEASURE_SECONDS = 1.0
-TERMS_FILE = Path(__file__).resolve().parents[2] / "deploy" / "points.toml"
 
 log = structlog.get_logger(__name__)
 

@@ -11,6 +11,7 @@ from services.analytics.weeks import WEEK_MS, week_of
 from services.core.decimals import NotDecimal, parse_decimal
 from services.core.fixed import FRACTION_ONE, Fraction, Milliseconds
 
+TERMS_FILE = Path(__file__).resolve().parents[2] / "deploy" / "points.toml"
 FRACTION_DECIMALS = 12
 POINTS_MAX = 10**15
 

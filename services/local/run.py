@@ -13,6 +13,8 @@ from typing import TextIO
 import structlog
 from prometheus_client import Metric
 
+from services.analytics.store import FileUnusable
+from services.analytics.terms import BadPoints
 from services.client import ClientError
 from services.core.fixed import Milliseconds
 from services.core.log import LogError
@@ -170,7 +172,7 @@ async def started(options: Options, prices: Prices) -> AsyncIterator[Run]:
             if simulated is not None:
                 simulated.now = max(simulated.now, await last_time(process.home, venue))
             await process.start()
-        except (BadVenue, LogError, LedgerUnusable, OSError, RuntimeError) as error:
+        except (BadVenue, BadPoints, FileUnusable, LogError, LedgerUnusable, OSError, RuntimeError) as error:
             raise CannotStart(str(error), EXIT_CONFIGURATION) from error
         process.oracle = prices.oracle(process.home, feeds, process.partitions("funding"), process.registry)
         crowd = Crowd(process.gateway.address, Mix.usual(options.participants), options.setup.seed)

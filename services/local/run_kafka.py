@@ -30,7 +30,7 @@ from services.local.window import Sources, Window, show
 BROKER = ROOT / "deploy" / "kafka" / "broker.py"
 EXIT_FAILED = 1
 LOOPBACK = "127.0.0.1"
-ASKED = ("risk", "matching", "settlement", "funding", "insurance_fund", "ledger", "oracle", "gateway")
+ASKED = ("risk", "matching", "settlement", "funding", "insurance_fund", "ledger", "oracle", "gateway", "analytics")
 """Who answers queries and shows metrics: each has the first port plus its place here."""
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,7 @@ async def start_everything(options: KafkaOptions, venue: Venue, bootstrap: str, 
         await found(home, venue)
         await list_assets(home, venue)
         machines = [machine(options, bootstrap, service) for service in SERVICES]
-        await supervisor.start([*machines, ledger(options, bootstrap)])
+        await supervisor.start([*machines, ledger(options, bootstrap), analytics(options, bootstrap)])
         await list_markets(home, venue)
     except LogError as error:
         raise CannotStart(str(error), EXIT_UNREACHABLE) from error
@@ -169,6 +169,17 @@ def ledger(options: KafkaOptions, bootstrap: str) -> Child:
         "VIGIL_LEDGER_METRICS": options.metrics("ledger"),
     }
     return child(options, "ledger", ["services.settlement.ledger"], environment)
+
+
+def analytics(options: KafkaOptions, bootstrap: str) -> Child:
+    """Process of the points."""
+    environment = {
+        "VIGIL_KAFKA": bootstrap,
+        "VIGIL_ANALYTICS_FILE": str(options.folder / "points.json"),
+        "VIGIL_ANALYTICS_GRPC": options.queries("analytics"),
+        "VIGIL_ANALYTICS_METRICS": options.metrics("analytics"),
+    }
+    return child(options, "analytics", ["services.analytics"], environment)
 
 
 def gateway(options: KafkaOptions, bootstrap: str) -> Child:

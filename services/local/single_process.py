@@ -13,6 +13,13 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from services.analytics.api import services_of as points_services
+from services.analytics.metrics import PointsCollector
+from services.analytics.reader import Points, PointsStopped
+from services.analytics.reader import follow as follow_points
+from services.analytics.reader import read_all as read_points
+from services.analytics.store import Store as PointsStore
+from services.analytics.terms import TERMS_FILE, read_terms
 from services.core.fixed import Milliseconds
 from services.core.host import HostSettings
 from services.core.log import Log
@@ -43,7 +50,7 @@ from services.settlement.ledger.store import Store
 
 HOST = HostSettings(wait_ms=10, snapshot_every=200_000)
 STOP_SECONDS_MAX = 20.0
-ASKED = ("risk", "matching", "settlement", "funding")
+ASKED = ("risk", "matching", "settlement", "funding", "lending_pool")
 """Machines that the gateway asks."""
 SHIELD_PER_S = 1_000_000
 """The gateway's own shield counts real time, which a fast clock leaves far behind: here risk's buckets alone limit, by the venue's time."""
@@ -89,6 +96,7 @@ class SingleProcess:
         self.ledger_file = folder / "ledger.sqlite"
         self.store = Store(self.ledger_file)
         self.streams: list[Stream] = []
+        self.points = Points(PointsStore(folder / "points.json"))
         self.tasks: list[asyncio.Task[None]] = []
         self.machines: list[asyncio.Task[None]] = []
         self.registry = CollectorRegistry()
@@ -100,7 +108,7 @@ class SingleProcess:
     async def start(self) -> None:
         """Found the venue where that was not done, and start everything.
 
-        Raises   BadVenue, LogError, LedgerUnusable, OSError or RuntimeError for a port that is taken
+        Raises   BadVenue, BadPoints, LogError, LedgerUnusable, OSError or RuntimeError for a port that is taken
         """
         await found(self.home, self.venue)
         services = []
@@ -109,15 +117,18 @@ class SingleProcess:
             self.hosts += hosts.values()
             services += services_of(dict(hosts))
         services += ledger_services(queries_of(self.store))
+        services += points_services(self.points, read_terms(TERMS_FILE))
         self.server = RpcServer(RpcSettings(address=self.addresses.queries), services)
         self.metrics = MetricsServer(self.addresses.metrics, self.registry)
         self.registry.register(HostCollector(self.hosts))
         self.registry.register(StateCollector(self.hosts, METRICS))
+        self.registry.register(PointsCollector(self.points))
         self.machines = [asyncio.create_task(run_host(host)) for host in self.hosts]
         await self.server.start()
         self.spawn(watch_hosts(self.hosts, self.server))
         self.streams = await open_streams(self.home, self.store)
         self.spawn(follow(self.streams))
+        self.spawn(follow_points(self.points, self.home))
         await list_assets(self.home, self.venue)
         await list_markets(self.home, self.venue)
         while await any_unread(self.home, self.hosts) and self.failure() is None:  # noqa: ASYNC110 - many signs, no event
@@ -190,6 +201,9 @@ class SingleProcess:
         await asyncio.gather(*self.tasks, *self.machines, return_exceptions=True)
         with contextlib.suppress(LedgerStopped):
             await read_all(self.streams)
+        with contextlib.suppress(PointsStopped):
+            await read_points(self.points, self.home)
+            self.points.save()
         if hasattr(self, "server"):
             await self.server.stop()
         if hasattr(self, "metrics"):

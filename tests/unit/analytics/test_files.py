@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.analytics.process import TERMS_FILE
 from services.analytics.state import Level, State
 from services.analytics.store import FileUnusable, Store
-from services.analytics.terms import BadPoints, Component, read_terms, terms_of
+from services.analytics.terms import TERMS_FILE, BadPoints, Component, read_terms, terms_of
 from services.core.fixed import FRACTION_ONE
 
 TEXT = TERMS_FILE.read_text()

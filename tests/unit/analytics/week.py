@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.analytics.process import TERMS_FILE
 from services.analytics.reducer import Place, apply
 from services.analytics.state import State
-from services.analytics.terms import Terms, read_terms
+from services.analytics.terms import TERMS_FILE, Terms, read_terms
 from services.analytics.weeks import WEEK_MS, ends_ms, week_of
 from services.core import messages as m
 from services.core.feeds import encode_event
