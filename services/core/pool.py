@@ -94,10 +94,10 @@ def join(parts: Parts) -> int:
 
 
 def utilisation(supplied: Amount, borrowed: Amount) -> Fraction:
-    """Part of what was supplied that is borrowed; 0 of an empty pool. Rounds up, for the pool."""
+    """Part of what was supplied that is borrowed, at most all; 0 of an empty pool. Rounds up, for the pool."""
     if borrowed <= 0:
         return 0
-    return div_ceil(borrowed * FRACTION_ONE, supplied) if supplied > 0 else FRACTION_ONE
+    return div_ceil(borrowed * FRACTION_ONE, supplied) if supplied > borrowed else FRACTION_ONE
 
 
 def borrow_rate(terms: PoolTerms, used: Fraction) -> Fraction:
