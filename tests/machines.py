@@ -13,7 +13,7 @@ from services.core.fixed import SLOTS, Milliseconds
 from services.core.spine import Machine, MachineState
 from services.core.timers import Timer, next_multiple
 
-PARTITIONS = {"settlement": 1, "funding": 1, "matching": 1, "risk": 2, "insurance_fund": 1}
+PARTITIONS = {"settlement": 1, "funding": 1, "matching": 1, "risk": 2, "insurance_fund": 1, "lending_pool": 1}
 GENESIS = m.Genesis("test", 1, PARTITIONS, [slot % 2 for slot in range(SLOTS)], [])
 RECURRING_MS = 1_000
 

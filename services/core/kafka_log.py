@@ -321,7 +321,9 @@ class KafkaLog:
                 found = await self.poll(place, reader, limit, wait_ms)
             except OffsetOutOfRangeError as error:
                 if offset < await self.end(topic, partition):
-                    raise RecordsExpired(f"{place} no longer has its record {offset}: restore it from the archive") from error
+                    raise RecordsExpired(
+                        f"{place} no longer has its record {offset}: restore it from the archive"
+                    ) from error
                 await asyncio.sleep(wait_ms / 1_000)
                 return []
             except KafkaError as error:

@@ -61,12 +61,16 @@ class SelfTrade(IntEnum):
 
 
 class OrderKind(IntEnum):
-    """Who sent an order: its account, or risk on behalf of the venue; QUOTE is an account's by mass quote, TRIGGERED one that waited."""
+    """Who sent an order: its account, or risk on behalf of the venue.
+
+    QUOTE is an account's by mass quote, TRIGGERED one that waited; CONVERSION repays a debt by selling collateral.
+    """
 
     CLIENT = 0
     LIQUIDATION = 1
     QUOTE = 2
     TRIGGERED = 3
+    CONVERSION = 4
 
 
 class MarketState(IntEnum):
@@ -1173,6 +1177,17 @@ class InterestAccrued(Message, tag=146, frozen=True):
     from_period: int
     to_period: int
     entry_fee: bool = False
+
+
+class LenderDeleveraged(Message, tag=147, frozen=True):
+    """A liquidated lender's claim has closed a borrower's debt, for the pool had no cash; `paid` in another asset went back (F-5.13)."""
+
+    subaccount: SubaccountId
+    borrower: SubaccountId
+    asset: AssetId
+    amount: Amount
+    paid_asset: AssetId
+    paid: Amount
 
 
 class AccountOpened(Message, tag=90, frozen=True):

@@ -229,6 +229,7 @@ ROUTES = (
     route(m.TradeExecuted, ("matching", "feed.trades", Key.OWN)),
     route(m.BookChanged, ("matching", "feed.book", Key.OWN)),
     route(m.ModesSet, ("risk", "feed.account", Key.OWN)),
+    route(m.LenderDeleveraged, ("risk", "feed.account", Key.OWN), ("risk", "feed.liquidations", Key.OWN)),
     route(m.InterestAccrued, ("risk", "feed.account", Key.OWN)),
     route(m.FundChanged, ("insurance_fund", "feed.fund", Key.OWN), ("insurance_fund", "lending_pool", Key.ONE)),
     route(m.WithdrawalSettled, ("settlement", "feed.settlement", Key.OWN)),

@@ -12,6 +12,7 @@ from services.core.collateral import PRICE_ONE, borrow_margin, collateral_value,
 from services.core.contracts import notional, value
 from services.core.fixed import FRACTION_ONE, Amount, AssetId, Fraction, MarketId, Price, Size, div_ceil, div_exact
 from services.core.markets import SPOT, Asset, Market
+from services.core.pool import Stress
 from services.risk import margin
 from services.risk.shares import lent_and_owed
 from services.risk.state import Exposure, State, Subaccount
@@ -38,6 +39,8 @@ class Part:
         return self.idle + self.profit
 
 
+TIGHT = 2
+"""Initial margin of a debt counts so many times from TIGHT_MARGIN on."""
 Parts: TypeAlias = dict[AssetId, Part]
 
 
@@ -186,10 +189,16 @@ def total(state: State, parts: Parts) -> Health:
             result.maintenance += worth_high(asset, part.maintenance, price)
             result.notional += worth_high(asset, part.notional, price)
         if left < 0:
-            result.initial += debt_initial(asset, -left, price)
+            result.initial += debt_initial(asset, -left, price) * tightness(state, asset_id)
         if net < 0:
             result.maintenance += debt_maintenance(asset, -net, price)
     return result
+
+
+def tightness(state: State, asset: AssetId) -> int:
+    """How many times the initial margin of a debt counts while its pool is under stress (M-10)."""
+    pool = state.pools.get(asset)
+    return TIGHT if pool is not None and pool.stress >= Stress.TIGHT_MARGIN else 1
 
 
 def debt_initial(asset: Asset, debt: Amount, price: Price) -> Amount:

@@ -5,7 +5,7 @@ Nobody else can be due: a subaccount that nothing has touched is inside its box.
 
 from services.core.fixed import FRACTION_ONE, LIMIT, AssetId, MarketId, Price, div_floor
 from services.core.messages import Message
-from services.risk import box, liquidation
+from services.risk import box, converting, lending, liquidation
 from services.risk.health import Health, health, is_due
 from services.risk.margin_call import POINT, margin_call, narrow_marks, surplus
 from services.risk.state import Mark, Stage, State, Subaccount
@@ -68,13 +68,26 @@ def work(state: State) -> list[Message]:
     """Judge the next queued subaccounts, exactly, at the marks of now; those that are due begin with the deepest."""
     taken = state.queue[-SLICE:]
     del state.queue[-SLICE:]
+    events: list[Message] = []
+    for subaccount_id in taken:
+        events += touch(state, state.subaccounts[subaccount_id])
     judged = [(subaccount, health(state, subaccount)) for subaccount in map(state.subaccounts.__getitem__, taken)]
     judged.sort(key=lambda pair: (pair[1].equity - pair[1].maintenance, pair[0].id))
-    events: list[Message] = []
     for subaccount, now in judged:
         events += judge(state, subaccount, now)
     if not state.queue:
         state.touched = dict(state.touched)  # One that has been large stays slow to walk through.
+    return events
+
+
+def touch(state: State, subaccount: Subaccount) -> list[Message]:
+    """Book what pulses owe whom nobody has touched for an hour: the end of his box has come (M-7, M-8)."""
+    known = subaccount.box
+    if known is None or not 0 < known.expires_ms <= state.now_ms:
+        return []
+    events: list[Message] = []
+    for asset in list(subaccount.claims):
+        events += lending.look_after(state, subaccount, asset)
     return events
 
 
@@ -90,6 +103,9 @@ def judge(state: State, subaccount: Subaccount, now: Health) -> list[Message]:
     slack = surplus(state, subaccount, POINT)
     if slack < 0:
         return margin_call(state, subaccount, now)
+    converted = converting.convert(state, subaccount, now)
+    if converted:
+        return converted
     if box.fit(state, subaccount, now, slack):
         state.touched.pop(subaccount.id, None)
     return []

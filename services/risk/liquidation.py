@@ -26,7 +26,7 @@ from services.core.messages import (
 )
 from services.core.reasons import Reason
 from services.core.spine import machine_number
-from services.risk import claims, margin, periods
+from services.risk import claims, lender_deleveraging, margin, periods
 from services.risk.cancels import cancel_all
 from services.risk.conversion import best_sale, has_sale, is_worth_waiting
 from services.risk.events import balance_changed
@@ -76,7 +76,8 @@ def next_step(state: State, subaccount: Subaccount, run: Liquidation) -> list[Me
     if sale is not None:
         return [send(state, subaccount, run, *sale)]
     if is_worth_waiting(state, subaccount, now):
-        return wait(run)
+        matched = lender_deleveraging.deleverage(state, subaccount)
+        return [*matched, *next_step(state, subaccount, run)] if matched else wait(run)
     events: list[Message] = []
     for asset, part in now.parts.items():
         events += settle(state, subaccount, run, asset, -part.net) if part.net < 0 else []

@@ -111,6 +111,7 @@ Output: TypeAlias = (
     | m.LeverageSet
     | m.ModesSet
     | m.InterestAccrued
+    | m.LenderDeleveraged
     | m.PoolDelta
     | m.ProtectionTripped
     | m.FillBooked

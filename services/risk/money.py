@@ -24,7 +24,7 @@ from services.core.spine import machine_number
 from services.risk import claims, lines
 from services.risk.access import take_up
 from services.risk.events import balance_changed
-from services.risk.leaving import available_amount
+from services.risk.leaving import available_amount, profits
 from services.risk.orders import refuse
 from services.risk.shares import lent_and_owed
 from services.risk.state import Account, Key, State, Subaccount, post
@@ -173,7 +173,9 @@ def check_leaving(state: State, leaving: Withdraw | Transfer) -> Refusal | None:
         return Refusal(Reason.ACCOUNT_LIQUIDATING)
     available = available_amount(state, subaccount, leaving.asset)
     if leaving.amount > available:
-        return Refusal(Reason.INSUFFICIENT_FUNDS, available)
+        stays = sum(one.withheld for one in profits(state, subaccount, leaving.asset))
+        is_unripe = available < leaving.amount <= available + stays
+        return Refusal(Reason.PROFIT_NOT_MATURED if is_unripe else Reason.INSUFFICIENT_FUNDS, available)
     if leaving.asset in state.pools:
         return check_liquid(state, subaccount, leaving)
     return None

@@ -27,8 +27,8 @@ from services.risk.margin_call import MARK
 from services.risk.series import wires_of
 from services.risk.state import Exposure, State, Steps, Subaccount, drop_empty, post
 
-SLICE = 100
-"""Positions brought up to a step per record: others' orders wait for no more, some milliseconds."""
+SLICE = 50
+"""Positions brought up to a step per record: others' orders wait for no more, a millisecond or two."""
 EVENTS_MAX = 8 * SLICE
 """Nor do they wait for more of what is told, where many triggers end."""
 

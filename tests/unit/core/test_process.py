@@ -23,7 +23,7 @@ from services.core.telemetry import MeasuredHost
 from services.core.topics import all_topics
 from services.insurance_fund.machine import MACHINE
 
-PARTITIONS = {"settlement": 1, "funding": 1, "matching": 1, "risk": 1, "insurance_fund": 2}
+PARTITIONS = {"settlement": 1, "funding": 1, "matching": 1, "risk": 1, "insurance_fund": 2, "lending_pool": 1}
 GENESIS = msgspec.msgpack.encode(m.Record(m.Genesis("test", 1, PARTITIONS, [0] * 4096, [])))
 INBOX = "insurance_fund.inbox"
 

@@ -20,7 +20,7 @@ from services.insurance_fund.machine import MACHINE
 from services.insurance_fund.state import State
 from tests.machines import Sender
 
-PARTITIONS = {"settlement": 1, "funding": 1, "matching": 1, "risk": 1, "insurance_fund": 1}
+PARTITIONS = {"settlement": 1, "funding": 1, "matching": 1, "risk": 1, "insurance_fund": 1, "lending_pool": 1}
 
 
 async def host_after_genesis(folder: Path) -> MeasuredHost[State]:
