@@ -25,9 +25,11 @@ points_app = typer.Typer()
 LOCAL = "127.0.0.1:50061"
 TIMEOUT_S = 10.0
 PLACES = Decimal("0.01")
+SMALL = 10_000
+"""Weeks with a score below are shown to the cent, others in whole units."""
 COMPONENTS = {
     pb.POINTS_COMPONENT_VOLUME: "traded",
-    pb.POINTS_COMPONENT_SPOT_VOLUME: "spot traded",
+    pb.POINTS_COMPONENT_SPOT_VOLUME: "spot",
     pb.POINTS_COMPONENT_LENT: "lent, mean",
     pb.POINTS_COMPONENT_OWED: "owed, mean",
     pb.POINTS_COMPONENT_POSITION: "held, mean",
@@ -122,12 +124,13 @@ def week_table(week: pb.PointsWeek, unit: str) -> Table:
         f"week to {day(week.ends_ms)[:10]}, {STATUS[week.status]}: {percent(part.quantize(PLACES / 100))} of all scores"
     )
     drawn = table(title, "kind", "symbol", f"worth {unit}", "weight", "score", "points")
+    places = PLACES if Decimal(week.score) < SMALL else Decimal(1)
     for line in week.lines:
         drawn.add_row(
-            *(COMPONENTS[line.component], line.symbol, rounded(line.worth), weight(line.weight)),
-            *(rounded(line.score), f"{line.points:,}"),
+            *(COMPONENTS[line.component], line.symbol, rounded(line.worth, places), weight(line.weight)),
+            *(rounded(line.score, places), f"{line.points:,}"),
         )
-    drawn.add_row("together", "", "", "", rounded(week.score), f"{week.points:,}", style="bold")
+    drawn.add_row("together", "", "", "", rounded(week.score, places), f"{week.points:,}", style="bold")
     return drawn
 
 
@@ -148,22 +151,23 @@ def seasons_page(answer: pb.Seasons) -> RenderableType:
     head += [Text(f"  {weight(one.weight):>5}  {COMPONENTS[one.component]}") for one in answer.weights]
     head += [Text("ranks, and the part of the best that they reach to:", "bold")]
     head += [Text(f"  {percent(Decimal(one.share) / FRACTION_ONE):>5}  {one.name}") for one in answer.ranks]
-    return Group(*head, *behind(answer.behind), *(season_table(season) for season in answer.seasons))
+    seasons = [drawn for season in answer.seasons for drawn in season_pages(season)]
+    return Group(*head, *behind(answer.behind), *seasons)
 
 
-def season_table(season: pb.PointsSeason) -> Table:
-    """Weeks of a season."""
+def season_pages(season: pb.PointsSeason) -> list[RenderableType]:
+    """A season and its weeks."""
     ends = f"to {day(season.ends_ms)[:10]}" if season.ends_ms else "on"
-    title = f"{season.name} (--season {season.id}), from {day(season.begins_ms)[:10]} {ends}"
-    drawn = table(title, "week to", "state", "accounts", "points")
+    head = Text(f"{season.name} (--season {season.id}), from {day(season.begins_ms)[:10]} {ends}", "bold")
+    drawn = table("", "week to", "state", "accounts", "points")
     for week in season.weeks:
         drawn.add_row(day(week.ends_ms)[:10], STATUS[week.status], f"{week.accounts:,}", f"{week.points:,}")
-    return drawn
+    return [head, drawn] if season.weeks else [head]
 
 
-def rounded(text: str) -> str:
-    """A decimal with two places: only shown; JSON has all."""
-    return number(Decimal(text).quantize(PLACES))
+def rounded(text: str, places: Decimal) -> str:
+    """A decimal with fewer places: only shown; JSON has all."""
+    return number(Decimal(text).quantize(places))
 
 
 def weight(parts: int) -> str:
