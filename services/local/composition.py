@@ -12,6 +12,9 @@ from services.funding.metrics import METRICS as FUNDING_METRICS
 from services.insurance_fund.api import services_of as insurance_fund_services
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
 from services.insurance_fund.metrics import METRICS as INSURANCE_FUND_METRICS
+from services.lending_pool.api import services_of as lending_pool_services
+from services.lending_pool.machine import MACHINE as LENDING_POOL
+from services.lending_pool.metrics import METRICS as LENDING_POOL_METRICS
 from services.matching.api import services_of as matching_services
 from services.matching.machine import MACHINE as MATCHING
 from services.matching.metrics import METRICS as MATCHING_METRICS
@@ -36,6 +39,7 @@ MACHINES = (
     Composed(MATCHING, matching_services),
     Composed(RISK, risk_services),
     Composed(INSURANCE_FUND, insurance_fund_services),
+    Composed(LENDING_POOL, lending_pool_services),
 )
 
 METRICS = {
@@ -44,5 +48,6 @@ METRICS = {
     "matching": MATCHING_METRICS,
     "risk": RISK_METRICS,
     "insurance_fund": INSURANCE_FUND_METRICS,
+    "lending_pool": LENDING_POOL_METRICS,
 }
 """What each machine shows of its state."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from services.core import messages as m
@@ -21,6 +22,7 @@ from services.core.markets import (
     ContractKind,
     MarginTier,
     Market,
+    PoolTerms,
 )
 from services.core.topics import SERVICES
 from services.funding.calendar import check_calendar
@@ -34,6 +36,7 @@ from services.local.tables import (
     FundEntry,
     ListingEntry,
     MarketEntry,
+    PoolEntry,
     TierEntry,
     VenueEntry,
     without_forms,
@@ -41,6 +44,7 @@ from services.local.tables import (
 from services.settlement.listing import check_asset
 
 FRACTION_DECIMALS = len(str(FRACTION_ONE)) - 1
+POOL_CAPS = ("supply_max", "debt_max", "account_debt_max", "profit_debt_max")
 
 
 class BadVenue(Exception):
@@ -75,6 +79,8 @@ RULES = (
     "owner_position_max is not negative, and below 2^60",
     "0 <= open_interest_lower <= open_interest_upper",
     "a contract settles in an asset that counts as collateral",
+    "pulse_interval_ms is 0, or of a perpetual from 1000 to 3600000",
+    "withdrawal_fraction is 0 to 1, and profit_debt_max not negative",
 )
 """The rules of listing in words, in the order of `rules_of` in services/core/listing.py."""
 
@@ -90,6 +96,13 @@ ASSET_RULES = (
     "borrow fractions and factors are 0 to 1, and those for keeping at most those for opening",
     "borrow_rate_max is 0 to 1",
     "0 <= minute_move_max < 1, 0 <= dispersion_free <= dispersion_max <= 1, not 0; sources_min is 1 or more, price_stale_ms a day at most",
+    "what has a pool is the unit of account, or has an index: its debts have a price",
+    "pool.optimal is above 0 and at most 1; pool.base, slope and steep_slope are 0 to 100",
+    "pool.reserve_factor is 0 or more, below 1",
+    "pool.throttle_threshold and throttle_bound are at most utilisation_max, that, throttle_fraction and convert_bound at most 1",
+    "pool.supply_max, debt_max, account_debt_max and profit_debt_max are not negative, and below 2^62",
+    "pool.period_ms is 1000 to 3600000",
+    "pool.base + slope + steep_slope, per year, are no more than borrow_rate_max, per hour",
 )
 """The rules of assets in words, in the order of `rules_of` in services/settlement/listing.py."""
 
@@ -156,7 +169,11 @@ def asset_of(entry: AssetEntry) -> Asset:
     collateral = UNIT_OF_ACCOUNT if entry.unit_of_account else NO_COLLATERAL
     if entry.collateral is not None:
         collateral = collateral_of(entry.collateral, entry)
-    asset = Asset(entry.id, entry.symbol, entry.decimals, faucet_max, collateral)
+    elif entry.borrow_rate_max is not None:
+        rate = units(entry.borrow_rate_max, FRACTION_DECIMALS, f"asset {entry.symbol}: borrow_rate_max")
+        collateral = replace(collateral, borrow_rate_max=rate)
+    pool = None if entry.pool is None else pool_of(entry.pool, entry)
+    asset = Asset(entry.id, entry.symbol, entry.decimals, faucet_max, collateral, pool)
     refusal = check_asset(asset)
     if refusal is not None:
         raise BadVenue(f"asset {entry.symbol}: breaks rule {refusal.limit}: {ASSET_RULES[refusal.limit - 1]}")
@@ -171,6 +188,16 @@ def collateral_of(entry: CollateralEntry, asset: AssetEntry) -> Collateral:
             decimals = asset.decimals if name in ("account_max", "venue_max") else FRACTION_DECIMALS
             fields[name] = units(value, decimals, f"asset {asset.symbol}: collateral.{name}")
     return Collateral(**fields)
+
+
+def pool_of(entry: PoolEntry, asset: AssetEntry) -> PoolTerms:
+    """Convert the terms of a pool; caps are in the asset's units, all other quantities are parts of one."""
+    fields: dict[str, Any] = dict(entry)
+    for name, value in fields.items():
+        if isinstance(value, Decimal):
+            decimals = asset.decimals if name in POOL_CAPS else FRACTION_DECIMALS
+            fields[name] = units(value, decimals, f"asset {asset.symbol}: pool.{name}")
+    return PoolTerms(**fields)
 
 
 def asset_named(symbol: str, assets: dict[str, Asset], field: str) -> Asset:
@@ -254,7 +281,7 @@ SIZES = (
     *("lot", "order_size_max", "position_max", "owner_position_max"),
     *("open_interest_max", "open_interest_lower", "open_interest_upper"),
 )
-AMOUNTS = ("impact_notional", "notional_min")
+AMOUNTS = ("impact_notional", "notional_min", "profit_debt_max")
 PARTS = tuple(name for name in ListingEntry.model_fields if name.endswith(("_fraction", "_factor", "_fee", "band")))
 
 

@@ -30,7 +30,10 @@ from services.local.window import Sources, Window, show
 BROKER = ROOT / "deploy" / "kafka" / "broker.py"
 EXIT_FAILED = 1
 LOOPBACK = "127.0.0.1"
-ASKED = ("risk", "matching", "settlement", "funding", "insurance_fund", "ledger", "oracle", "gateway", "analytics")
+ASKED = (
+    *("risk", "matching", "settlement", "funding", "insurance_fund", "ledger", "oracle", "gateway", "analytics"),
+    "lending_pool",
+)
 """Who answers queries and shows metrics: each has the first port plus its place here."""
 
 log = structlog.get_logger(__name__)
@@ -191,6 +194,7 @@ def gateway(options: KafkaOptions, bootstrap: str) -> Child:
         "VIGIL_GATEWAY_MATCHING": options.queries("matching"),
         "VIGIL_GATEWAY_SETTLEMENT": options.queries("settlement"),
         "VIGIL_GATEWAY_FUNDING": options.queries("funding"),
+        "VIGIL_GATEWAY_LENDING_POOL": options.queries("lending_pool"),
         "VIGIL_GATEWAY_ADMIN": options.admin,
         "VIGIL_GATEWAY_METRICS": options.metrics("gateway"),
     }

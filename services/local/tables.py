@@ -76,8 +76,31 @@ class CollateralEntry(Entry):
     price_stale_ms: int
 
 
+class PoolEntry(Entry):
+    """[asset.pool]. Every limit must be said, "0" where there shall be none; rates are parts of one per year."""
+
+    base: Quantity
+    optimal: Quantity
+    slope: Quantity
+    steep_slope: Quantity
+    reserve_factor: Quantity
+    throttle_threshold: Quantity
+    throttle_bound: Quantity
+    throttle_fraction: Quantity
+    utilisation_max: Quantity
+    supply_max: Quantity
+    debt_max: Quantity
+    account_debt_max: Quantity
+    profit_debt_max: Quantity
+    convert_bound: Quantity
+    period_ms: int
+
+
 class AssetEntry(Entry):
-    """[[asset]]: the unit of account, or what its collateral says; without either it counts for nothing."""
+    """[[asset]]: the unit of account, or what its collateral says; without either it counts for nothing. With a pool it is lent.
+
+    What a debt of the unit of account may grow by per hour is said here, for it has no collateral table.
+    """
 
     id: int
     symbol: str
@@ -85,12 +108,16 @@ class AssetEntry(Entry):
     faucet_max: Quantity = Decimal(0)
     unit_of_account: bool = False
     collateral: CollateralEntry | None = None
+    borrow_rate_max: Quantity | None = None
+    pool: PoolEntry | None = None
 
     @model_validator(mode="after")
     def worth_is_said_once(self) -> Self:
         """The unit of account is worth one; it has no other terms."""
         if self.unit_of_account and self.collateral is not None:
             raise ValueError("the unit of account has no collateral table: it is worth one, in full")
+        if not self.unit_of_account and self.borrow_rate_max is not None:
+            raise ValueError("borrow_rate_max stands in the collateral table; only the unit of account has none")
         return self
 
 
@@ -115,9 +142,9 @@ class TierEntry(Entry):
 
 CONTRACT_FIELDS = (
     *("initial_margin_fraction", "initial_margin_factor", "maintenance_margin_fraction", "maintenance_margin_factor"),
-    *("open_interest_max", "owner_position_max"),
+    *("open_interest_max", "owner_position_max", "withdrawal_fraction", "profit_debt_max"),
 )
-PERPETUAL_FIELDS = ("premium_band", "funding_interval_ms", "funding_rate_max", "interest_rate")
+PERPETUAL_FIELDS = ("premium_band", "funding_interval_ms", "funding_rate_max", "interest_rate", "pulse_interval_ms")
 FUTURE_FIELDS = ("expiry_price", "settlement_window_ms")
 FIELDS_NEEDED = {
     "SPOT": ("base_asset",),
@@ -187,6 +214,9 @@ class ListingEntry(Entry):
     profit_lock: bool | None = None
     limit_steps: tuple[Quantity, ...] | None = None
     limit_pause_ms: int | None = None
+    pulse_interval_ms: int | None = None
+    withdrawal_fraction: Quantity | None = None
+    profit_debt_max: Quantity | None = None
     matching_partition: int = 0
     funding_partition: int = 0
 

@@ -70,7 +70,8 @@ def test_inverse_contracts_tiers_and_calendars_are_converted_exactly() -> None:
 
 def test_collateral_is_converted_exactly_and_one_asset_is_what_is_counted_in() -> None:
     assets = {asset.symbol: asset for asset in read_venue().assets}
-    assert [one.symbol for one in assets.values() if one.collateral == UNIT_OF_ACCOUNT] == ["USDC"]
+    unit = msgspec.structs.replace(UNIT_OF_ACCOUNT, borrow_rate_max=FRACTION_ONE // 2_000)
+    assert [one.symbol for one in assets.values() if one.collateral == unit] == ["USDC"]
     assert {one.decimals for one in assets.values()} == {8, 6, 0}
     pepe = assets["PEPE"].collateral
     assert (pepe.index, pepe.initial_weight, pepe.weight_penalty) == ("PEPE_USD", FRACTION_ONE // 2, 10**6)
@@ -80,6 +81,21 @@ def test_collateral_is_converted_exactly_and_one_asset_is_what_is_counted_in() -
 
 def test_every_index_of_the_file_has_a_price_in_a_run() -> None:
     assert set(read_venue().indices) <= set(INDICES)
+
+
+def test_pools_are_converted_exactly_and_perpetuals_pulse() -> None:
+    venue = read_venue()
+    pools = {asset.symbol: asset.pool for asset in venue.assets if asset.pool is not None}
+    assert list(pools) == ["USDC", "BTC", "ETH", "SOL", "USDT"]
+    dollars = pools["USDC"]
+    assert (dollars.optimal, dollars.slope, dollars.steep_slope) == (90 * PERCENT, 5 * PERCENT, 100 * PERCENT)
+    assert (dollars.throttle_bound, dollars.account_debt_max, dollars.period_ms) == (95 * PERCENT, 10**15, 60_000)
+    assert pools["USDT"].account_debt_max == 5_000_000 * 10**6
+    for market in venue.listings:
+        pooled = market.is_perpetual and market.settlement_asset in [a.id for a in venue.assets if a.pool is not None]
+        assert market.pulse_interval_ms == (10_000 if pooled else 0), market.symbol
+    assert venue.markets[0].withdrawal_fraction == 10 * PERCENT
+    assert venue.markets[0].profit_debt_max == 500_000 * 10**8
 
 
 def test_every_market_has_its_limits() -> None:
@@ -110,6 +126,10 @@ def test_slots_go_to_risk_partitions_in_turn() -> None:
     assert venue.genesis.slots[:6] == [0, 1, 2, 3, 0, 1]
 
 
+UNIT_LINES = (
+    "unit_of_account = true # worth one: equity and margin are counted in it\n"
+    'borrow_rate_max = "0.0005" # most that a debt can grow per hour\n'
+)
 BAD = [
     (
         "more digits than the price has",
@@ -171,8 +191,52 @@ BAD = [
         "calendar 2: breaks rule 8",
     ),
     ("worth said twice", 'symbol = "BTC"', 'symbol = "BTC"\nunit_of_account = true', "asset.1: .*worth one, in full"),
-    ("no unit of account", "unit_of_account = true", "", "asset: exactly one .* not 0"),
-    ("a service that is none", "insurance_fund = 1 }", "insurance_fund = 1, vault = 1 }", "venue.partitions"),
+    ("no unit of account", UNIT_LINES, "", "asset: exactly one .* not 0"),
+    (
+        "a growth of debts said twice",
+        'symbol = "BTC"',
+        'symbol = "BTC"\nborrow_rate_max = "0.1"',
+        "in the collateral table",
+    ),
+    (
+        "digits of a cap",
+        'account_debt_max = "500"',
+        'account_debt_max = "0.000000001"',
+        "asset BTC: pool.account_debt_max",
+    ),
+    ("no limit of a pool said", 'debt_max = "15000"', "", "asset.1.pool.debt_max"),
+    (
+        "a pool that bends at nothing",
+        'optimal = "0.8"',
+        'optimal = "0"',
+        "asset BTC: breaks rule 12: pool.optimal is above 0",
+    ),
+    (
+        "debts that grow faster than margin expects",
+        'steep_slope = "1"',
+        'steep_slope = "5"',
+        "asset USDC: breaks rule 17: .* no more than borrow_rate_max",
+    ),
+    ("a pulse too quick", "pulse_interval_ms = 10_000", "pulse_interval_ms = 100", "BTC_USDC_PERP: breaks rule 28"),
+    (
+        "a future that pulses",
+        'kind = "LINEAR_FUTURE"',
+        'kind = "LINEAR_FUTURE"\npulse_interval_ms = 1',
+        "LINEAR_FUTURE market has no pulse",
+    ),
+    (
+        "a perpetual that does not say its pulse",
+        "\npulse_interval_ms = 10_000 #",
+        "\n#",
+        "market.0: .* needs pulse_interval_ms",
+    ),
+    (
+        "withdrawals that leave more than all",
+        'withdrawal_fraction = "0.1"',
+        'withdrawal_fraction = "1.1"',
+        "breaks rule 29",
+    ),
+    ("a service that is none", "lending_pool = 1 }", "lending_pool = 1, vault = 1 }", "venue.partitions"),
     ("a perpetual without funding", "funding_interval_ms = 3_600_000", "", r"market.0: .* needs funding_interval_ms"),
     (
         "a spot market with funding",
