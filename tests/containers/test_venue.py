@@ -113,7 +113,7 @@ def found_by(prometheus: Prometheus) -> None:
 
 async def stops_in_good_order(venue: ComposedVenue) -> None:
     """By the image's stop signal, clients first; each ends with 0, and every machine leaves a snapshot of its last record."""
-    for names in (["participants", "oracle"], ["gateway"], [*SERVICES], ["ledger"]):
+    for names in (["participants", "oracle"], ["gateway"], [*SERVICES], ["ledger", "analytics"]):
         codes = await asyncio.gather(*(venue.containers[name].stop() for name in names))
         assert dict(zip(names, codes, strict=True)) == dict.fromkeys(names, 0)
     folder = Folder(Path(venue.image.environment["VIGIL_SNAPSHOTS"]))
