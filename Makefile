@@ -58,7 +58,7 @@ format: setup ## format and repair what ruff can
 simulate: setup ## one simulated history with faults: SEED=7
 	@$(PY) -m tests.simulation --seed $(SEED) $(ARGS)
 
-research: setup ## what pools and pulses change, on a recorded month (MARKET_DATA names its folder); files in build/research; ARGS=--days 3
+research: setup ## what pools and pulses change, on a recorded month (MARKET_DATA names its folder); files in build/research; ARGS="--days 3"
 	@$(PY) -m services.local research pulse $(ARGS)
 
 soak: setup ## simulated histories without end; with MINUTES=10 the whole venue with participants instead

@@ -164,18 +164,21 @@ class Run:
         agenda = [(who.next_ms, number) for number, who in enumerate(self.people)]
         heapify(agenda)
         experiment = self.experiment
-        sampled_ms = 0
         for done, at_ms in enumerate(range(experiment.begins_ms, experiment.ends_ms, experiment.step_ms)):
             for moment_ms, price in self.moments(at_ms):
                 self.observe(moment_ms, price)
                 self.let_act(agenda)
-            if at_ms >= sampled_ms + SAMPLE_MS:
-                sampled_ms = at_ms
-                for measure in self.measures:
-                    measure.sample(at_ms)
+            if (at_ms - experiment.begins_ms) % SAMPLE_MS == 0:
+                self.sample(at_ms)
             progress(done + 1)
         self.lab.tick()
+        self.sample(experiment.ends_ms)
         return {measure.name: measure.result() for measure in self.measures}
+
+    def sample(self, at_ms: Milliseconds) -> None:
+        """Let every measure look."""
+        for measure in self.measures:
+            measure.sample(at_ms)
 
     def begin(self) -> None:
         """Found the venue, let it see the first price a few times, open the accounts."""

@@ -4,7 +4,7 @@ Results are plain values for JSON; amounts are integers in units of 1e-8, rates 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol, TypeAlias
 
 from services.core import messages as m
@@ -203,12 +203,16 @@ class Pools:
 
 
 class Debts:
-    """Who is below zero in the settlement asset: with a pool he owes it, without one it is idle money below zero that costs nothing."""
+    """Who is below zero in the settlement asset: with a pool he owes it, without one it is idle money below zero that costs nothing.
+
+    Debts of the kinds `by_will` are kept apart: they were asked for.
+    """
 
     name = "debts"
 
-    def __init__(self, run: Watched) -> None:
+    def __init__(self, run: Watched, by_will: Collection[str]) -> None:
         self.run = run
+        self.by_will = by_will
         self.course: list[dict[str, int]] = []
 
     def hears(self) -> Hears:
@@ -216,21 +220,24 @@ class Debts:
         return {}
 
     def sample(self, at_ms: Milliseconds) -> None:
-        """Sum what is below zero, floating losses included, and what is above."""
+        """Sum what is below zero, floating losses included."""
         asset = self.run.perpetual.settlement_asset
-        owed = owned = debtors = 0
+        lost = asked = debtors = 0
         for state, subaccount in everybody(self.run):
             part = parts_of(state, subaccount).get(asset)
-            net = part.net if part is not None else 0
-            owed, owned, debtors = owed + max(0, -net), owned + max(0, net), debtors + (net < 0)
-        self.course.append({"at_ms": at_ms, "owed": owed, "owned": owned, "debtors": debtors})
+            owed = max(0, -part.net) if part is not None else 0
+            if kind_of(self.run, subaccount.id) in self.by_will:
+                asked += owed
+            else:
+                lost, debtors = lost + owed, debtors + (owed > 0)
+        self.course.append({"at_ms": at_ms, "lost": lost, "asked": asked, "debtors": debtors})
 
     def result(self) -> dict[str, Any]:
-        """Mean and most of what was owed, and the course."""
-        owed = [sample["owed"] for sample in self.course]
+        """Mean and most of what was lost, and the course."""
+        lost = [sample["lost"] for sample in self.course]
         return {
-            "owed_mean": div_floor(sum(owed), max(1, len(owed))),
-            "owed_most": max(owed, default=0),
+            "lost_mean": div_floor(sum(lost), max(1, len(lost))),
+            "lost_most": max(lost, default=0),
             "debtors_most": max((sample["debtors"] for sample in self.course), default=0),
             "course": self.course,
         }

@@ -73,7 +73,7 @@ class View(Protocol):
 class Participant:
     """An account with its key, its whims and what it holds of each market.
 
-    It acts at `next_ms`; `brought` is the worth of what it deposited last, uses or owes, `quoted` the price that it quoted round.
+    It acts at `next_ms`; `brought` is the worth of what it deposited last or uses, `quoted` the price that it quoted round.
     """
 
     kind: str
@@ -156,12 +156,14 @@ def in_ticks(market: Market, price: Price) -> Price:
 class Makers:
     """Quote both markets round the index, moved against what they hold: so the perpetual's premium follows the demand for it.
 
-    Levels are (basis points from the middle, dollars). They quote anew when the index has moved by `requote_bp`, or after `quotes_ms`.
+    Levels are (basis points from the middle, dollars), on the spot market `spot_percent` of them. They quote anew when the index has moved
+    by `requote_bp`, or after `quotes_ms`.
     """
 
-    dollars: int = 1_000_000
-    coins: int = 60
-    levels: tuple[tuple[int, int], ...] = ((8, 60_000), (16, 120_000), (32, 240_000), (64, 480_000))
+    dollars: int = 700_000
+    coins: int = 90
+    levels: tuple[tuple[int, int], ...] = ((8, 30_000), (16, 60_000), (32, 120_000), (64, 240_000))
+    spot_percent: int = 50
     skew_bp: int = 25
     inventory_dollars: int = 3_000_000
     requote_bp: int = 12
@@ -189,8 +191,9 @@ class Makers:
         """All levels of both sides."""
         full = contracts(market, self.inventory_dollars * UNIT, index)
         skew = clamp(inventory * self.skew_bp * 10 // max(1, full), -10 * self.skew_bp, 10 * self.skew_bp)
+        percent = self.spot_percent if market.is_spot else 100
         for number, (distance, dollars) in enumerate(self.levels):
-            size = contracts(market, dollars * UNIT, index)
+            size = contracts(market, dollars * UNIT * percent // 100, index)
             for side in (m.Side.BUY, m.Side.SELL):
                 tenths = 10 * BASIS_POINTS - skew - side * 10 * distance
                 price = in_ticks(market, index * tenths // (10 * BASIS_POINTS))
@@ -297,38 +300,41 @@ class Holders:
 
 @dataclass(frozen=True)
 class Borrowers:
-    """Borrow dollars by will against coins and take them away, at `takes_rate` or less; bring them back above `gives_rate`.
+    """Borrow dollars by will against coins and buy more coins with them, at `takes_rate` or less; above `gives_rate` they undo it.
 
     Where there is no pool they are refused, and only hold coins.
     """
 
     centicoins: tuple[int, int] = (200, 2_000)
-    lent_ppm: tuple[int, int] = (200_000, 450_000)
+    lent_ppm: tuple[int, int] = (300_000, 600_000)
     takes_rate: Fraction = FRACTION_ONE * 45 // 1_000
     gives_rate: Fraction = FRACTION_ONE * 12 // 100
     every_ms: Milliseconds = 12 * HOUR_MS
 
     def begin(self, who: Participant, view: View) -> Iterator[m.Message]:
         """Bring coins."""
-        who.next_ms = view.now_ms + who.rng.randrange(HOUR_MS, 6 * self.every_ms)
+        who.next_ms = view.now_ms + who.rng.randrange(MINUTE_MS, 6 * self.every_ms)
         who.coins = who.rng.randint(*self.centicoins)
         yield m.SetModes(who.header(view.now_ms), who.subaccount, BY_WILL)
         yield from who.deposits(view, 0, who.coins)
 
     def act(self, who: Participant, view: View) -> Iterator[m.Message]:
-        """Borrow and take away, or bring back and repay; every draw is made every time."""
+        """Borrow and buy, or sell and repay; every draw is made every time."""
         part = who.rng.randint(*self.lent_ppm)
         who.next_ms = view.now_ms + who.rng.randrange(self.every_ms // 2, self.every_ms * 3 // 2)
-        rate, asset = view.borrow_rate(), view.perpetual.settlement_asset
-        if not who.brought and rate <= self.takes_rate:
-            worth = who.coins * HUNDREDTH * view.index_price() // 10**INDEX_DECIMALS
-            who.brought = worth * part // 1_000_000
-            yield m.Borrow(who.header(view.now_ms), who.subaccount, asset, who.brought)
-            yield m.Withdraw(who.header(view.now_ms), who.subaccount, asset, who.brought, "elsewhere")
-        elif who.brought and rate > self.gives_rate:
-            yield from who.deposits(view, who.brought * 102 // 100 // UNIT, 0)
+        rate, asset, bought = view.borrow_rate(), view.perpetual.settlement_asset, who.held[view.spot.id]
+        if bought <= 0 and rate <= self.takes_rate:
+            amount = min(view.equity(who.subaccount), self.worth(who, view)) * part // 1_000_000
+            yield m.Borrow(who.header(view.now_ms), who.subaccount, asset, amount)
+            yield from who.at_market(view, view.spot, contracts(view.spot, amount * 98 // 100, view.index_price()))
+        elif bought > 0 and rate > self.gives_rate:
+            yield from who.at_market(view, view.spot, -bought)
             yield m.Repay(who.header(view.now_ms), who.subaccount, asset, 0)
-            who.brought = 0
+
+    def worth(self, who: Participant, view: View) -> Amount:
+        """Worth of the coins that it brought."""
+        scale: int = 10**INDEX_DECIMALS
+        return who.coins * HUNDREDTH * view.index_price() // scale
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,14 @@ TERMS = PoolTerms(
     throttle_bound=95 * PERCENT,
     throttle_fraction=10 * PERCENT,
 )
+BY_WILL = ("borrowers",)
 POPULATION = (
     Group("makers", 3, Makers()),
-    Group("takers with dollars", 60, Takers(dollars=(2_000, 60_000))),
+    Group("takers with dollars", 40, Takers(dollars=(2_000, 60_000))),
     Group("takers with coins", 60, Takers(centicoins=(10, 150), leverage=(2, 5), long_ppm=680_000)),
-    Group("hedgers", 15, Hedgers()),
-    Group("holders of dollars", 40, Holders()),
-    Group("borrowers", 20, Borrowers()),
+    Group("hedgers", 10, Hedgers()),
+    Group("holders of dollars", 20, Holders()),
+    Group("borrowers", 30, Borrowers()),
 )
 
 
@@ -49,7 +50,7 @@ def pulse(path: Path, path_name: str, days: int, seed: int, asked: str) -> Exper
 
 def measures(run: Run) -> list[Measure]:
     """Return what is looked at."""
-    return [Interest(run), Pools(run), Debts(run), Liquidations(run), Trading(run), Wealth(run)]
+    return [Interest(run), Pools(run), Debts(run, BY_WILL), Liquidations(run), Trading(run), Wealth(run)]
 
 
 def venue_of(listed: Venue, *, pooled: bool) -> Venue:
@@ -63,7 +64,10 @@ def venue_of(listed: Venue, *, pooled: bool) -> Venue:
 
 def asset_of(asset: Asset, *, pooled: bool) -> Asset:
     """Return an asset with its pool, or without."""
-    return msgspec.structs.replace(asset, pool=(asset.pool or TERMS) if pooled else None)
+    if not pooled or asset.pool is not None:
+        return msgspec.structs.replace(asset, pool=asset.pool if pooled else None)
+    collateral = msgspec.structs.replace(asset.collateral, borrow_rate_max=FRACTION_ONE // 2_000)
+    return msgspec.structs.replace(asset, pool=TERMS, collateral=collateral)
 
 
 def market_of(market: Market, *, pooled: bool) -> Market:

@@ -54,8 +54,8 @@ def sentences(experiment: Experiment, measured: dict[str, Any]) -> list[str]:
     )
     found = (
         f"With pools, lenders earned {dollars(earned)} USDC and debtors paid {dollars(paid)}: what losers and borrowers used "
-        f"was paid for, to those whose money it was. Without, {dollars(off['debts']['owed_mean'])} were owed on average, "
-        f"{dollars(off['debts']['owed_most'])} at most, by up to {off['debts']['debtors_most']} accounts, and cost nothing."
+        f"was paid for, to those whose money it was. Without, {dollars(off['debts']['lost_mean'])} were owed by losers on average, "
+        f"{dollars(off['debts']['lost_most'])} at most, by up to {off['debts']['debtors_most']} accounts, and cost nothing."
     )
     return [asked, found]
 
@@ -78,9 +78,9 @@ def changes(measured: dict[str, Any]) -> Table:
         ),
         row("of it, those who borrowed by will", measured, lambda one: dollars(interest(one, "paid", "borrowers"))),
         row("reserve of the pool, USDC", measured, lambda one: dollars(one["pool"]["reserve"])),
-        row("below zero in USDC, mean", measured, lambda one: dollars(one["debts"]["owed_mean"])),
-        row("below zero in USDC, most", measured, lambda one: dollars(one["debts"]["owed_most"])),
-        row("accounts below zero, most", measured, lambda one: str(one["debts"]["debtors_most"])),
+        row("below zero in USDC by losses, mean", measured, lambda one: dollars(one["debts"]["lost_mean"])),
+        row("below zero in USDC by losses, most", measured, lambda one: dollars(one["debts"]["lost_most"])),
+        row("accounts below zero by losses, most", measured, lambda one: str(one["debts"]["debtors_most"])),
         row("liquidations begun", measured, lambda one: str(one["liquidations"]["started"])),
         row("accounts liquidated", measured, lambda one: str(one["liquidations"]["accounts"])),
         row("paid to the insurance fund", measured, lambda one: dollars(one["liquidations"]["contributed"])),
@@ -166,10 +166,10 @@ def charts(measured: dict[str, Any]) -> list[Chart]:
             percent_short,
         ),
         Chart(
-            "Below zero in USDC",
+            "Below zero in USDC by losses",
             [
-                line("without pools, free of interest", GREY, off["debts"]["course"], "owed"),
-                line("with pools", BLUE, on["debts"]["course"], "owed"),
+                line("without pools, free of interest", GREY, off["debts"]["course"], "lost"),
+                line("with pools", BLUE, on["debts"]["course"], "lost"),
             ],
             thousands,
         ),

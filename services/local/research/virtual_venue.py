@@ -16,7 +16,7 @@ from services.core.fixed import Amount, AssetId, Milliseconds
 from services.core.spine import Engine, Machine
 from services.core.topics import inbox
 from services.local.composition import MACHINES
-from services.local.venue import Venue
+from services.local.venue import BadVenue, Venue
 
 ENCODE = msgspec.msgpack.Encoder().encode
 WINDOW_MS = 60_000
@@ -36,7 +36,7 @@ class VirtualVenue:
         self.engines = {
             (inbox(each.machine.service), partition): engine_of(heard(each.machine, hear), partition)
             for each in MACHINES
-            for partition in range(venue.genesis.partitions.get(each.machine.service, 1))
+            for partition in range(venue.genesis.partitions[each.machine.service])
         }
         self.waiting: deque[tuple[Place, bytes]] = deque()
         self.admin_commands = 0
@@ -55,6 +55,15 @@ class VirtualVenue:
             self.tell("funding", m.ListMarket(self.admin(), market), market.funding_partition)
         for group, asset_id, amount in self.venue.funds:
             self.contribute(group, asset_id, amount)
+        self.check_listed()
+
+    def check_listed(self) -> None:
+        """Raise BadVenue for what the venue's own rules did not let in."""
+        assets, markets = self.state("settlement").assets, self.state("risk").markets
+        refused = [asset.symbol for asset in self.venue.assets if asset.id not in assets]
+        refused += [market.symbol for market in self.venue.markets if market.id not in markets]
+        if refused:
+            raise BadVenue(f"the venue does not list {', '.join(refused)} on these terms")
 
     def contribute(self, group: str, asset: AssetId, amount: Amount) -> None:
         """Put the venue's own money into an insurance fund."""
