@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import msgspec
 
-from services.core.fixed import FRACTION_ONE
-from services.core.markets import Asset, Market, PoolTerms
+from services.core.markets import Asset, Market
 from services.local.research.experiment import Experiment, Run, Variant
 from services.local.research.measures import Debts, Interest, Liquidations, Measure, Pools, Trading, Wealth
 from services.local.research.participants import Borrowers, Group, Hedgers, Holders, Makers, Takers
@@ -15,18 +14,9 @@ from services.oracle.path import Path
 NAME = "pulse"
 ASSETS = ("USDC", "BTC")
 MARKETS = ("BTC_USDC_PERP", "BTC_USDC")
-PULSE_MS = 10_000
+STEP_MS = 10_000
+"""Of the pulse, as deploy/markets.toml lists it."""
 ON, OFF = "on", "off"
-PERCENT = FRACTION_ONE // 100
-TERMS = PoolTerms(
-    optimal=90 * PERCENT,
-    slope=5 * PERCENT,
-    steep_slope=100 * PERCENT,
-    reserve_factor=10 * PERCENT,
-    throttle_threshold=92 * PERCENT,
-    throttle_bound=95 * PERCENT,
-    throttle_fraction=10 * PERCENT,
-)
 BY_WILL = ("borrowers",)
 POPULATION = (
     Group("makers", 3, Makers()),
@@ -45,7 +35,7 @@ def pulse(path: Path, path_name: str, days: int, seed: int, asked: str) -> Exper
         Variant(OFF, "without pools", venue_of(listed, pooled=False)),
         Variant(ON, "with pools and a pulse every 10 s", venue_of(listed, pooled=True)),
     )
-    return Experiment(NAME, asked, path, path_name, POPULATION, variants, measures, seed, days, PULSE_MS)
+    return Experiment(NAME, asked, path, path_name, POPULATION, variants, measures, seed, days, STEP_MS)
 
 
 def measures(run: Run) -> list[Measure]:
@@ -63,13 +53,10 @@ def venue_of(listed: Venue, *, pooled: bool) -> Venue:
 
 
 def asset_of(asset: Asset, *, pooled: bool) -> Asset:
-    """Return an asset with its pool, or without."""
-    if not pooled or asset.pool is not None:
-        return msgspec.structs.replace(asset, pool=asset.pool if pooled else None)
-    collateral = msgspec.structs.replace(asset.collateral, borrow_rate_max=FRACTION_ONE // 2_000)
-    return msgspec.structs.replace(asset, pool=TERMS, collateral=collateral)
+    """Return an asset as it is listed, or without its pool."""
+    return asset if pooled else msgspec.structs.replace(asset, pool=None)
 
 
 def market_of(market: Market, *, pooled: bool) -> Market:
-    """Return a market with its pulse, or without."""
-    return msgspec.structs.replace(market, pulse_interval_ms=PULSE_MS if pooled and market.is_perpetual else 0)
+    """Return a market as it is listed, or without its pulse."""
+    return market if pooled else msgspec.structs.replace(market, pulse_interval_ms=0)
