@@ -36,8 +36,10 @@ TERMS = PoolTerms(
     throttle_bound=95 * PERCENT,
 )
 """A pool of an asset: 11 % per year at four fifths, 211 % when all is lent; a tenth is the reserve's."""
-POOLED_USDC = but(USDC, pool=TERMS)
-POOLED_BITCOIN = but(BITCOIN, pool=TERMS)
+RATE_MAX = FRACTION_ONE // 4_000
+"""Per hour: a little more than the pool's highest rate, as a listing asks."""
+POOLED_USDC = but(USDC, pool=TERMS, collateral=but(USDC.collateral, borrow_rate_max=RATE_MAX))
+POOLED_BITCOIN = but(BITCOIN, pool=TERMS, collateral=but(BITCOIN.collateral, borrow_rate_max=RATE_MAX))
 PULSING = but(BTC, pulse_interval_ms=10_000)
 PULSING_INVERSE = but(INVERSE, pulse_interval_ms=10_000)
 MARKETS: dict[int, Market] = {market.id: market for market in (PULSING, SPOT, PULSING_INVERSE)}

@@ -83,6 +83,11 @@ def share_unit(asset: AssetId, claim: int) -> AssetId:
     return -SHARES_FROM - 2 * asset - claim
 
 
+def pool_of(unit: AssetId) -> tuple[AssetId, int]:
+    """Asset and claim of a share unit. Inverse of share_unit."""
+    return divmod(-SHARES_FROM - unit, 2)
+
+
 def split(number: int) -> Parts:
     """Take a number in parts of 1e18 apart, so that it fits a record or a snapshot; exact."""
     return divmod(number, PARTS_ONE)

@@ -70,7 +70,7 @@ def step(state: State, market: Market, change: int) -> list[Message]:
         pulse.series[key] = split(join(pulse.series[key]) + moves[key])
         moved += behind * side * change
     pulse.profit = split(join(pulse.profit) + change)
-    whole, pulse.carry = divmod(moved, PARTS_ONE)
+    whole, pulse.carry = split(moved)
     if whole:
         legs = [(Book.POOL_CASH, 0, 0, asset, whole), (Book.CLEARING, 0, market.id, asset, -whole)]
         events.append(post(state, "pulse", market.id, legs))

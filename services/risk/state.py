@@ -19,7 +19,7 @@ from services.core.fixed import (
 )
 from services.core.markets import Asset
 from services.core.messages import MODES_DEFAULT, SCOPES_ALL, Book, CommandId, Exit, Leg, OrderId, Posted, Side
-from services.core.pool import FIRST, SHARES_FROM, Indices, Parts
+from services.core.pool import FIRST, Indices, Parts, pool_of
 from services.core.spine import MachineState
 from services.risk.rate import Bucket
 from services.risk.trigger import Trigger
@@ -369,7 +369,7 @@ def post(state: State, kind: str, reference: int, legs: Sequence[Leg], *, touche
 
 def move_shares(subaccount: Subaccount, unit: AssetId, amount: int) -> None:
     """Change a claim by the leg of an entry: its asset number says which pool and which side."""
-    asset, side = divmod(-SHARES_FROM - unit, 2)
+    asset, side = pool_of(unit)
     claim = subaccount.claims.get(asset)
     if claim is None:
         claim = subaccount.claims[asset] = Claim()

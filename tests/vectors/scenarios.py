@@ -25,6 +25,7 @@ from tests.builders import (
     but,
     trading,
 )
+from tests.pools import POOLED_BITCOIN, POOLED_USDC, PULSING
 
 MARK = 8_000 * DOLLAR
 COIN_FUTURE = but(FUTURE, id=1_000, symbol="BTC_USD", expires_ms=0)
@@ -418,6 +419,50 @@ def venue_decides() -> Exchange:
     return exchange
 
 
+def lending() -> Exchange:
+    """Play: money is lent while it is margin, a fall is paid by pulses, who falls below zero borrows, coins are sold that were lent.
+
+    Periods open each minute; then Bob borrows coins by will, repays, and Alice takes out part of what a rise has brought her.
+    """
+    exchange = Exchange()
+    for asset in (POOLED_USDC, POOLED_BITCOIN):
+        exchange.do("settlement", exchange.commands.list_asset(asset))
+    for listed in (PULSING, SPOT):
+        exchange.do("funding", exchange.commands.list_market(listed))
+    for _ in range(4):
+        exchange.observe(8_000)
+    for who, coins, dollars in ((ALICE, 1, 500), (BOB, 5, 90_000), (CAROL, 0, 4_000)):
+        exchange.risk(who, exchange.commands.open(who))
+        exchange.do("settlement", exchange.commands.deposit(who, dollars * USDC_UNIT))
+        if coins:
+            exchange.do("settlement", exchange.commands.deposit(who, coins * 10**8, asset=BITCOIN.id))
+    exchange.place(BOB, -1, 2 * COIN, MARK)
+    exchange.place(ALICE, 1, COIN, MARK)
+    exchange.place(CAROL, 1, COIN // 2, MARK)
+    for dollars in (7_900, 7_600, 7_400, 7_700, 8_200, 8_300, 8_300):
+        for _ in range(3):
+            exchange.observe(dollars, after_ms=7_000)
+    exchange.place(ALICE, -1, COIN // 2, 8_300 * DOLLAR, market=SPOT.id)
+    exchange.place(BOB, 1, COIN // 2, 8_300 * DOLLAR, market=SPOT.id)
+    commands, coin = exchange.commands, BITCOIN.id
+    exchange.risk(CAROL, m.SetModes(commands.header(CAROL), CAROL.subaccount, m.Mode.REDEEM))
+    for message in (
+        m.Borrow(commands.header(CAROL), CAROL.subaccount, coin, COIN),
+        m.Repay(commands.header(CAROL), CAROL.subaccount, coin, 0),
+        m.Redeem(commands.header(CAROL), CAROL.subaccount, USDC.id, USDC_UNIT),
+        m.Lend(commands.header(CAROL), CAROL.subaccount, USDC.id, USDC_UNIT // 2),
+    ):
+        exchange.risk(CAROL, message)
+    for _ in range(12):
+        exchange.observe(8_400, after_ms=9_000)
+    exchange.risk(ALICE, commands.withdraw(ALICE, 10 * USDC_UNIT))
+    exchange.risk(BOB, commands.withdraw(BOB, 80_000 * USDC_UNIT))
+    exchange.do("settlement", m.SetPoolState(commands.header(ADMIN), coin, 1))
+    for _ in range(8):
+        exchange.observe(8_400, after_ms=9_000)
+    return exchange
+
+
 SCENARIOS = {
     "trade_and_withdraw": Scenario(
         "Orders rest, fill in part, are cancelled and closed; a withdrawal is paid, a second one refused.",
@@ -466,5 +511,11 @@ SCENARIOS = {
         "Fees, auction, change and end of a market.", venue_decides, ("settlement", "funding", "matching", "risk")
     ),
     "sources": Scenario("The median of fresh sources.", sources, ("funding",)),
+    "lending": Scenario(
+        "Margin that is lent, pulses that are paid in claims, periods of two pools.",
+        lending,
+        ("risk", "lending_pool", "funding", "settlement"),
+        ("risk", "lending_pool"),
+    ),
     "expiry": Scenario("Futures by a calendar, settled and ended.", expiry, ("funding", "matching", "risk")),
 }
