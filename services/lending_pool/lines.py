@@ -19,7 +19,7 @@ def line_room(lendable: int, supplied: Amount, borrowed: Amount, bound: Fraction
         return 0
     room = supplied * bound - borrowed * FRACTION_ONE
     most = div_floor(room, FRACTION_ONE)
-    if borrows < most:
+    if borrows <= most:
         most = div_floor(room - (FRACTION_ONE - bound) * borrows, bound)
     return max(0, min(div_floor(lendable, PARTS_ONE), most))
 

@@ -35,6 +35,7 @@ class History:
         self.venue = NaiveVenue(self.chance.choice(ALL_TERMS), self.chance.choice((1, 3, 4)))
         self.rough = rough
         self.rooms = 0
+        self.given_out = 0
 
     def run(self, steps: int = STEPS) -> NaiveVenue:
         for _ in range(steps):
@@ -125,6 +126,7 @@ class History:
     def check_opening(self) -> None:
         """After every opening, on what its reports said."""
         now, before = self.venue.updates[-1], self.venue.updates[-2]
+        self.check_reserve()
         burn = before.indices.burn if before.loss or now.loss or self.venue.borne else before.indices.supply
         assert burn <= now.indices.supply <= before.indices.mint, "the supply index falls to the burn index at most"
         assert now.indices.borrow >= before.indices.borrow, "the borrow index never falls"
@@ -137,6 +139,16 @@ class History:
             rounding = now.supplied // now.indices.supply + 2
             assert now.kept_back <= rounding, "what no cap holds back is given out but for rounding"
         self.check_lines(opened)
+
+    def check_reserve(self) -> None:
+        """Without losses the reserve is its part of all gains, given out or kept back: it had it once."""
+        now, before = self.venue.updates[-1], self.venue.updates[-2]
+        supply = sum(p.join(one.supply) for one in self.venue.reports.values())
+        self.given_out += supply * (now.indices.supply - before.indices.supply) // (p.INDEX_ONE * p.PARTS_ONE)
+        if not self.rough:
+            gains = now.reserve + now.kept_back + self.given_out
+            part = gains * self.venue.terms.reserve_factor // FRACTION_ONE
+            assert abs(now.reserve - part) <= 2 * len(self.venue.updates), "the reserve has its part of gains, once"
 
     def check_lines(self, opened: list[m.PeriodOpened]) -> None:
         """Whatever lines, old and new, are used for: utilisation stays at the throttle's bound or below."""
