@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 from zlib import crc32
 
 import msgspec
@@ -55,6 +55,14 @@ def from_json(line: str) -> m.Message:
     return message
 
 
+def struct_in(kind: Any) -> Any:
+    """Struct that a field is, or may be; None for any other."""
+    for one in (kind, *get_args(kind)):
+        if isinstance(one, type) and issubclass(one, msgspec.Struct):
+            return one
+    return None
+
+
 def built(kind: Any, fields: dict[str, Any]) -> Any:
     """Build a struct from named fields; those that are missing have their defaults."""
     values = {}
@@ -62,8 +70,9 @@ def built(kind: Any, fields: dict[str, Any]) -> Any:
         if one.name not in fields:
             continue
         value = fields[one.name]
-        if isinstance(one.type, type) and issubclass(one.type, msgspec.Struct):
-            values[one.name] = built(one.type, value)
+        struct = struct_in(one.type)
+        if struct is not None and value is not None:
+            values[one.name] = built(struct, value)
         elif one.type is bytes:
             values[one.name] = bytes.fromhex(value)
         elif one.name == "slots":
