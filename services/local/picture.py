@@ -10,17 +10,19 @@ from rich.table import Table
 from rich.text import Text
 
 from services.core.decimals import format_decimal
-from services.local.seen import MARKETS_FIRST, MarketSeen, Seen
+from services.local.seen import MARKETS_FIRST, MarketSeen, PoolSeen, Seen
 from vigil.v1 import feeds_pb2
 
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARKS_SHOWN = 24
 REAL_TIME = "real time"
 COLUMNS = ("market", "mark", "index", "funding, end", "spread, bp", "volume", "open interest", "course")
+POOL_COLUMNS = ("pool", "supplied", "borrowed", "in use", "they pay", "they earn", "earned", "")
 THOUSAND = 1_000
 CHEAP = 2
 """Below it prices are told in FIGURES."""
 FIGURES = 4
+EARNED_DIGITS = 4
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 SUFFIXES = ("", "k", "M", "G")
 
@@ -87,10 +89,12 @@ def line_of(seen: Seen) -> str:
     when = datetime.fromtimestamp(seen.time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     marks = "  ".join(f"{one.symbol} {one.mark.mark_price}" for one in seen.shown[:MARKETS_FIRST] if one.mark)
     interest = " ".join(f"{one.open_interest}" for one in seen.shown[:MARKETS_FIRST] if not one.is_spot) or "-"
+    pools = "  ".join(f"{name} {percent(one.view.used)} earned {one.earned:.4f}" for name, one in seen.pools.items())
     fund = ", ".join(f"{name} {amount:.0f}" for name, amount in seen.funds) or "-"
     trial = f"balanced at {seen.entries}" if seen.balanced else "NOT BALANCED"
     return (
         f"{when}  {marks or 'no mark yet'}  OI {interest}  trades {seen.trades}  liquidations {seen.liquidations}  fund {fund}  "
+        f"pools {pools or '-'}  "
         f"{seen.records_per_s:.0f} records/s  lag {seen.lag:.0f}  x{seen.speed:.0f}  ledger {trial}"
     )
 
@@ -101,6 +105,7 @@ def picture(seen: Seen, speed: int | None, footer: str) -> Group:
         headline(seen, speed),
         markets_panel(seen),
         Columns([book_panel(seen), trades_panel(seen), Group(collateral_panel(seen), venue_panel(seen))], expand=True),
+        pools_panel(seen),
         Panel(Text("\n".join(seen.last_liquidations) or "none yet"), title=f"liquidations ({seen.liquidations})"),
         Text(footer, style="dim"),
         Text("Ctrl-C ends it cleanly; the same command goes on where it stopped", style="dim"),
@@ -172,6 +177,37 @@ def trades_panel(seen: Seen) -> Panel:
         price = Text(price_text(trade.price), style)
         table.add_row(clock_text(trade.at_ms), trade.symbol, price, size_text(trade.size), flag)
     return Panel(table, title=f"trades ({seen.trades})")
+
+
+def pools_panel(seen: Seen) -> Panel:
+    """A row per lending pool: what is in use, what borrowers pay and idle margin earns per year, and what it has earned so far."""
+    table = Table(box=None, expand=True)
+    for number, name in enumerate(POOL_COLUMNS):
+        table.add_column(name, justify="left" if number in (0, len(POOL_COLUMNS) - 1) else "right", no_wrap=True)
+    for pool in seen.pools.values():
+        table.add_row(*pool_row(pool))
+    return Panel(table, title="idle margin at work: rates per year")
+
+
+def pool_row(pool: PoolSeen) -> list[str | Text]:
+    """Figures of one pool, in the order of POOL_COLUMNS; a word where it is not calm and open."""
+    view = pool.view
+    words = [word for word, calm in ((view.state, "open"), (view.stress, "calm")) if word != calm]
+    return [
+        Text(view.asset, "bold cyan"),
+        amount_text(view.supplied),
+        amount_text(view.borrowed),
+        percent(view.used),
+        percent(view.borrow_rate),
+        percent(view.lend_rate),
+        f"{pool.earned:,.{EARNED_DIGITS}f}",
+        Text(", ".join(words), "bold red"),
+    ]
+
+
+def percent(part: Decimal) -> str:
+    """Part of one, in hundredths of a per cent."""
+    return f"{part * 100:.2f} %"
 
 
 def collateral_panel(seen: Seen) -> Panel:

@@ -1,10 +1,12 @@
 """What a window has seen of a venue at a moment: plain figures, from outside."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from services.client.listed import Listed
+from services.client.pool_view import PoolOpening, PoolView
 from services.client.views import BookView, CollateralView, MarkView, Trade
 from services.core.markets import ContractKind
 
@@ -56,6 +58,28 @@ class MarketSeen:
 
 
 @dataclass
+class PoolSeen:
+    """One lending pool. `earned` is what those whose money it lends have been credited by the openings seen, the newest of them `last`."""
+
+    view: PoolView
+    earned: Decimal = Decimal(0)
+    last: PoolOpening | None = None
+
+    @property
+    def counted(self) -> int:
+        """Number of the last period whose opening was counted, 0 for none."""
+        return 0 if self.last is None else self.last.period
+
+    def see_openings(self, openings: Iterable[PoolOpening]) -> None:
+        """Add what each new opening credited: what was supplied, times how far its index has come since the opening before."""
+        for one in openings:
+            if self.last is not None and one.period > self.last.period:
+                self.earned += self.last.supplied * (one.supply_index - self.last.supply_index) / self.last.supply_index
+            if self.last is None or one.period > self.last.period:
+                self.last = one
+
+
+@dataclass
 class Seen:
     """What is known of the venue at a moment."""
 
@@ -64,6 +88,7 @@ class Seen:
     book: BookView | None = None
     funds: list[tuple[str, Decimal]] = field(default_factory=list)
     collateral: tuple[CollateralView, ...] = ()
+    pools: dict[str, PoolSeen] = field(default_factory=dict)
     entries: int = 0
     balanced: bool = True
     applied: float = 0
@@ -82,6 +107,11 @@ class Seen:
                 seen = MarketSeen(symbol, market.kind == ContractKind.SPOT, expires_ms=market.expires_ms)
                 seen.face = listed.price(market.id, market.face)
                 self.markets[symbol] = seen
+
+    def see_pools(self, views: Iterable[PoolView]) -> None:
+        """Note all pools as they are."""
+        for view in views:
+            self.pools.setdefault(view.asset, PoolSeen(view)).view = view
 
     @property
     def trading(self) -> list[str]:

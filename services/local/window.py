@@ -30,6 +30,8 @@ LINE_SECONDS = 10.0
 RETRY_SECONDS = 0.5
 SMOOTH_SECONDS = 2.0
 DEPTH_SHOWN = 6
+OPENINGS_ASKED = 1_440
+"""Openings that a pool keeps; of a pool seen for the first time all of them are read."""
 FOLLOWED_MAX = 64
 """Streams of trades at most: a venue may list a thousand markets."""
 PICTURE_WIDTH = 132
@@ -67,6 +69,7 @@ class Window:
         with contextlib.suppress(ClientError, grpc.aio.AioRpcError):
             await self.read_markets()
             await self.read_money()
+            await self.read_pools()
         before = (self.seen.applied, self.seen.time_ms)
         totals = totals_of(await self.sources.read_metrics())
         self.seen.applied = totals.get("vigil_records_applied_total", 0)
@@ -152,6 +155,14 @@ class Window:
         async for record in self.vigil.follow_liquidations():
             self.seen.liquidations += record.HasField("liquidation_started")
             self.seen.last_liquidations.appendleft(told(record))
+
+    async def read_pools(self) -> None:
+        """Lending pools as they are, and the openings since the last look; raises ClientError."""
+        self.seen.see_pools(await self.vigil.pools())
+        for asset, pool in self.seen.pools.items():
+            new = pool.view.period - pool.counted
+            if new > 0:
+                pool.see_openings(await self.vigil.pool_history(asset, min(new, OPENINGS_ASKED)))
 
     async def close(self) -> None:
         """Give up the connections."""

@@ -8,9 +8,10 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, Metric
 from rich.console import Console
 
+from services.client.pool_view import PoolOpening, PoolView
 from services.client.views import BookView, CollateralView, MarkView, Trade
 from services.local.picture import amount_text, left_text, line_of, picture, price_text, sparkline, told
-from services.local.seen import MARKETS_FIRST, MARKETS_SHOWN, MarketSeen, Seen
+from services.local.seen import MARKETS_FIRST, MARKETS_SHOWN, MarketSeen, PoolSeen, Seen
 from services.local.window import Sources, Window, save_picture, totals_of
 from vigil.v1 import feeds_pb2
 
@@ -23,6 +24,18 @@ AT_MS = 1_584_009_710_000
 def worth(asset: str, price: str | None, weight: str) -> CollateralView:
     nothing, known = Decimal(0), None if price is None else Decimal(price)
     return CollateralView(asset, known, 0, Decimal(weight), Decimal(1), nothing, nothing, nothing, nothing, None, None)
+
+
+def pool(asset: str = "USDC", stress: str = "calm") -> PoolView:
+    n = Decimal(0)
+    rates = (Decimal("0.915"), Decimal("0.95"), Decimal("0.2"), Decimal("0.1647"))
+    amounts = (Decimal(2_000_000), Decimal(1_830_000), n, n)
+    return PoolView(asset, "open", stress, 7, 0, *amounts, *rates, n, n, n, n, n, 0, 0)
+
+
+def opening(period: int, supply_index: str, supplied: str) -> PoolOpening:
+    n = Decimal(0)
+    return PoolOpening(period, 0, Decimal(supply_index), Decimal(1), Decimal(supplied), n, n, n, n, n, n)
 
 
 def seen() -> Seen:
@@ -42,6 +55,7 @@ def seen() -> Seen:
         book=book,
         funds=[("main USDC", Decimal("251393.17"))],
         collateral=(worth("PEPE", "0.0000085123", "0.5"), worth("BTC", "6055.8", "0.95"), worth("TBILL", None, "0.98")),
+        pools={"USDC": PoolSeen(pool(stress="steep"), earned=Decimal("12.34567"))},
         entries=2_638,
         records_per_s=4_321,
         last_trades=deque([trade]),
@@ -78,6 +92,12 @@ FIGURES = {
     "trades": "trades (101)",
     "volume of an inverse market": "700.00",
     "load": "4,321 records/s",
+    "what a pool lends": "2.0M",
+    "utilisation": "91.50 %",
+    "what borrowers pay": "20.00 %",
+    "what lenders get": "16.47 %",
+    "what idle margin has earned": "12.3457",
+    "stress of a pool": "steep",
     "where": "127.0.0.1:50051",
     "books": "OK",
 }
@@ -114,7 +134,17 @@ def test_it_shows_an_empty_venue_and_books_that_do_not_balance() -> None:
     assert "real time" in text
 
 
+def test_what_idle_margin_has_earned_is_how_far_the_index_has_come_on_what_was_supplied() -> None:
+    usdc = PoolSeen(pool())
+    usdc.see_openings([opening(3, "1", "1000"), opening(4, "1.01", "3000"), opening(5, "1.02", "0")])
+    assert usdc.earned.quantize(Decimal("0.0001")) == Decimal("39.7030"), "10 on 1,000, then 3,000 / 1.01 * 0.01"
+    earned = usdc.earned
+    usdc.see_openings([opening(4, "1.01", "3000"), opening(5, "1.02", "0"), opening(6, "9", "1")])
+    assert (usdc.earned, usdc.counted) == (earned, 6), "openings seen before, and nothing supplied"
+
+
 def test_the_plain_line() -> None:
+    assert "pools USDC 91.50 % earned 12.3457" in line_of(seen())
     assert "BTC_USDC_PERP 6055.8  SOL_USDC 20.4500  OI 125.2567 0  trades 101" in line_of(seen())
     assert line_of(Seen()).startswith("1970-01-01 00:00:00  no mark yet")
 
