@@ -9,7 +9,7 @@ from services.core.fixed import FRACTION_ONE, Milliseconds, div_floor
 from services.local.research.charts import Chart, Line
 from services.local.research.experiment import Experiment
 from services.local.research.participants import UNIT
-from services.local.research.pulse import OFF, ON
+from services.local.research.pulse import BY_WILL, OFF, ON
 from services.local.research.report import Report, Table
 
 BLUE, ORANGE, GREEN, GREY = "#2563eb", "#d9730d", "#0f8a5f", "#7b8794"
@@ -73,10 +73,8 @@ def changes(measured: dict[str, Any]) -> Table:
     rows = [
         row("income of lenders, USDC", measured, lambda one: dollars(interest(one, "earned"))),
         row("cost of debtors, USDC", measured, lambda one: dollars(interest(one, "paid"))),
-        row(
-            "of it, those who lost on coins", measured, lambda one: dollars(interest(one, "paid", "takers with coins"))
-        ),
-        row("of it, those who borrowed by will", measured, lambda one: dollars(interest(one, "paid", "borrowers"))),
+        row("of it, on losses", measured, lambda one: dollars(interest(one, "paid") - by_will(one))),
+        row("of it, on what was borrowed by will", measured, lambda one: dollars(by_will(one))),
         row("reserve of the pool, USDC", measured, lambda one: dollars(one["pool"]["reserve"])),
         row("below zero in USDC by losses, mean", measured, lambda one: dollars(one["debts"]["lost_mean"])),
         row("below zero in USDC by losses, most", measured, lambda one: dollars(one["debts"]["lost_most"])),
@@ -97,10 +95,15 @@ def row(label: str, measured: dict[str, Any], text: Any) -> tuple[str, str, str]
     return label, text(measured[OFF]), text(measured[ON])
 
 
-def interest(one: dict[str, Any], side: str, kind: str = "") -> int:
-    """Interest of a kind, or of all, in USDC."""
-    by_kind = one["interest"][side].get(ASSET, {})
-    return by_kind.get(kind, 0) if kind else total(by_kind)
+def interest(one: dict[str, Any], side: str) -> int:
+    """Interest of all in USDC."""
+    return total(one["interest"][side].get(ASSET, {}))
+
+
+def by_will(one: dict[str, Any]) -> int:
+    """Interest paid on what was borrowed by will, in USDC."""
+    paid = one["interest"]["paid"].get(ASSET, {})
+    return sum(paid.get(kind, 0) for kind in BY_WILL)
 
 
 def people(measured: dict[str, Any]) -> Table:
