@@ -1,4 +1,4 @@
-"""The published vectors of contracts, collateral, margin, settlement and protection, computed by the functions that the machines use.
+"""The published vectors of contracts, collateral, margin, settlement, protection, pools and points, computed by the machines' functions.
 
 FORMULAS says by which driver: a function from the numbers of a vector to its results by name. What is printed is compared digit for digit;
 see README.md of the folder of vectors.
@@ -6,7 +6,7 @@ see README.md of the folder of vectors.
 
 import pytest
 
-from tests.vectors.drivers import collateral, contracts, funding, margin, matching
+from tests.vectors.drivers import collateral, contracts, funding, margin, matching, points, pool
 from tests.vectors.drivers.terms import Driver
 from tests.vectors.formulas.loader import Vector, agrees, read_vectors
 
@@ -19,6 +19,8 @@ FORMULAS: dict[str, dict[str, Driver]] = {
     "reference_rate.jsonl": funding.RATES,
     "price_limits.jsonl": matching.LIMITS,
     "protection.jsonl": matching.PROTECTION,
+    "pool.jsonl": pool.FORMULAS,
+    "points.jsonl": points.FORMULAS,
 }
 VECTORS = [(file, vector) for file in FORMULAS for vector in read_vectors(file)]
 
