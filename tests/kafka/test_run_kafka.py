@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from deploy.kafka.broker import free_ports
+from services.analytics.store import Store
+from services.local.run_kafka import ASKED
 from services.settlement.ledger.queries import open_queries
 
 COMMAND = [sys.executable, "-m", "services.local", "run-kafka", "--headless", "--speed", "60", "--participants", "4"]
@@ -33,8 +35,8 @@ async def test_a_killed_machine_comes_back_and_the_books_balance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIGIL_KAFKA", raising=False)
-    first, broker, gateway, admin = free_run_of_ports(16), *free_ports(3)
-    ports = ["--queries-port", str(first), "--metrics-port", str(first + 8), "--broker-port", str(broker)]
+    first, broker, gateway, admin = free_run_of_ports(2 * len(ASKED)), *free_ports(3)
+    ports = ["--queries-port", str(first), "--metrics-port", str(first + len(ASKED)), "--broker-port", str(broker)]
     running = await asyncio.create_subprocess_exec(
         *(*COMMAND, "--dir", str(tmp_path), *ports, "--grpc", f"127.0.0.1:{gateway}", "--admin", f"127.0.0.1:{admin}"),
         stdout=asyncio.subprocess.PIPE,
@@ -58,6 +60,7 @@ async def test_a_killed_machine_comes_back_and_the_books_balance(
     assert queries.trial_balance().unbalanced() == {}
     assert queries.last_entry() > 0
     queries.database.close()
+    assert Store(tmp_path / "points.json").state.weeks, "points are kept"
 
 
 def free_run_of_ports(count: int) -> int:
