@@ -57,7 +57,13 @@ def sentences(experiment: Experiment, measured: dict[str, Any]) -> list[str]:
         f"was paid for, to those whose money it was. Without, {dollars(off['debts']['lost_mean'])} were owed by losers on average, "
         f"{dollars(off['debts']['lost_most'])} at most, by up to {off['debts']['debtors_most']} accounts, and cost nothing."
     )
-    return [asked, found]
+    limits = (
+        "The people are a model: makers quote, takers bet with borrowed strength, hedgers hold coins against short perpetuals, "
+        "borrowers buy coins with dollars that they ask for, and without pools they are refused. So the figures say how money "
+        "moves between them under either rule, not what a market would be. A loss on coins is a debt in dollars; by losses "
+        "below zero are all but those who borrowed by will."
+    )
+    return [asked, found, limits]
 
 
 def when(at_ms: Milliseconds) -> str:
