@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from services.core.collateral import WORTH_DECIMALS
 from services.core.decimals import format_decimal
 from services.core.markets import Asset, Market
-from services.core.messages import MarketState
+from services.core.messages import MarketState, Mode
 from services.core.pool import PoolState
 from services.core.reasons import TEXT, Reason
 from services.gateway.fields import FRACTION_DECIMALS, Listings
@@ -54,6 +54,8 @@ class Units:
             return STATES.get(limit, str(limit))
         if reason == Reason.POOL_STATE:
             return POOL_STATES.get(limit, str(limit))
+        if reason == Reason.UNDONE_BY_MODES:
+            return ", ".join(mode.name.lower() for mode in Mode if limit & mode) or str(limit)
         if reason in PARTS:
             return format_decimal(limit, FRACTION_DECIMALS)
         if reason in TIMES:

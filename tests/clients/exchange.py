@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ from services.core.decimals import parse_decimal
 from services.core.fixed import INDEX_DECIMALS
 from services.core.host import Host, HostSettings
 from services.core.log import Log
+from services.core.markets import PoolTerms
 from services.core.memory_log import MemoryLog
 from services.core.rpc import RpcServer, RpcSettings, open_channel
 from services.core.snapshots import Folder, Snapshots
@@ -26,6 +28,8 @@ from services.gateway.limits import GatewaySettings
 from services.gateway.queries import Channels, Queries
 from services.insurance_fund import api as insurance_fund_api
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
+from services.lending_pool import api as lending_pool_api
+from services.lending_pool.machine import MACHINE as LENDING_POOL
 from services.local.venue import Venue, found, list_assets, list_markets, read_venue
 from services.matching import api as matching_api
 from services.matching.machine import MACHINE as MATCHING
@@ -40,6 +44,7 @@ MACHINES: list[tuple[Machine[Any], ModuleType]] = [
     (MATCHING, matching_api),
     (RISK, risk_api),
     (INSURANCE_FUND, insurance_fund_api),
+    (LENDING_POOL, lending_pool_api),
 ]
 PRICES = {
     "BTC_USD": "8000",
@@ -59,9 +64,13 @@ CALM = GatewaySettings(loop_late_s_max=60, standing_s=60, lag_ms_max=60_000)
 class Exchange:
     """The venue; gateways are started on it as a test likes."""
 
-    def __init__(self, folder: Path, shards: int = 1) -> None:
+    def __init__(self, folder: Path, shards: int = 1, pools: dict[str, PoolTerms] | None = None) -> None:
+        """`pools` go before those of the venue's file."""
         self.home = MemoryLog()
-        self.venue: Venue = read_venue(partitions={"risk": shards})
+        listed: Venue = read_venue(partitions={"risk": shards})
+        terms = pools or {}
+        assets = (msgspec.structs.replace(one, pool=terms.get(one.symbol, one.pool)) for one in listed.assets)
+        self.venue = replace(listed, assets=tuple(assets))
         self.hosts: dict[str, dict[int, Host[Any]]] = {}
         self.folder = folder
         self.gateways: list[Gateway] = []
@@ -158,9 +167,9 @@ def is_asked(message: list[Any], source: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, shards: int = 1) -> AsyncIterator[Exchange]:
+async def running(folder: Path, shards: int = 1, pools: dict[str, PoolTerms] | None = None) -> AsyncIterator[Exchange]:
     """An exchange for the length of a block."""
-    exchange = Exchange(folder, shards)
+    exchange = Exchange(folder, shards, pools)
     try:
         await exchange.start()
         yield exchange

@@ -18,6 +18,8 @@ QUESTIONS: dict[str, Any] = {
     "GetMargin": pb.MarginOf(),
     "GetMaxOrderSize": pb.MaxOrderSizeOf(symbol=SYMBOL, side=BUY),
     "GetTriggers": pb.TriggersOf(),
+    "GetWithdrawable": pb.WithdrawableOf(asset="USDC"),
+    "GetInterest": pb.InterestOf(),
 }
 
 

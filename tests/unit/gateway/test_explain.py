@@ -35,6 +35,7 @@ ROWS = [
     (Reason.MARKET_STATE, MarketState.CANCEL_ONLY, "in its state CANCEL_ONLY;"),
     (Reason.MARKET_STATE, 99, "in its state 99;"),
     (Reason.POOL_STATE, PoolState.REPAY_ONLY, "in state REPAY_ONLY"),
+    (Reason.UNDONE_BY_MODES, 9, "modes lend, repay would undo it"),
     (Reason.INVALID_MODES, 31, "at most 31 together"),
     (Reason.INVALID_ORDER, 100, "a quote keeps the side"),
     (Reason.TOO_MANY_ORDERS, 200, "at most 200 open"),

@@ -165,7 +165,7 @@ REFUSED = [
     ("a cancel at the end of numbers", at(2**62), Reason.INVALID_EXPIRY, "Unix ms"),
     ("cancel of nothing", cancel(), Reason.INVALID_ORDER, "order_id or a client_id"),
     ("cancel of 0", cancel(order_id=0), Reason.INVALID_ORDER, "not 0"),
-    ("unknown asset", deposit(asset="BTC"), Reason.UNKNOWN_ASSET, "'BTC'"),
+    ("unknown asset", deposit(asset="btc"), Reason.UNKNOWN_ASSET, "'btc'"),
     ("amount 0", deposit(amount="0"), Reason.INVALID_AMOUNT, "more than 0"),
     ("more than the faucet gives", deposit(amount="1000001"), Reason.INVALID_AMOUNT, "1000000 USDC"),
     ("no address", withdrawal(address=""), Reason.MALFORMED, "1 to 128"),
