@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,20 @@ def test_every_pulse_and_opening_happened() -> None:
     one = measured()[ON]
     assert one["trading"]["pulses"] == pytest.approx(MINUTES * 6, abs=3)
     assert one["pool"]["openings"] == pytest.approx(MINUTES, abs=3)
+
+
+def test_the_command_writes_the_same_files_again(tmp_path: Path) -> None:
+    rows = [f"{minute * 60_000},50000,50100,49{minute}00,50000" for minute in range(1, 10)]
+    (tmp_path / "bars.csv").write_text("\n".join(["ts_ms,open,high,low,close", *rows]) + "\n")
+    written = []
+    for name in ("one", "two"):
+        asked = ["pulse", "--prices", str(tmp_path / "bars.csv"), "--seed", "3", "--out", str(tmp_path / name)]
+        answer = CliRunner().invoke(app, asked)
+        assert answer.exit_code == 0, answer.stderr
+        written.append([Path(line).read_bytes() for line in answer.stdout.split()])
+    assert len(written[0]) == 4
+    assert written[0] == written[1]
+    assert b"vigil research pulse --days 30 --seed 3 --prices bars.csv" in written[0][0]
 
 
 def test_a_path_that_is_not_there_is_one_line() -> None:
