@@ -4,7 +4,20 @@ from typing import TypeAlias
 
 from services.core import pool as p
 from services.core.fixed import LIMIT, Amount
-from services.core.messages import Book, Borrow, Leg, Lend, Message, Mode, ModesSet, Redeem, Repay, Scope, SetModes
+from services.core.messages import (
+    Book,
+    Borrow,
+    InterestAccrued,
+    Leg,
+    Lend,
+    Message,
+    Mode,
+    ModesSet,
+    Redeem,
+    Repay,
+    Scope,
+    SetModes,
+)
 from services.core.pool import PoolState
 from services.core.reasons import Reason, Refusal
 from services.risk import claims, lines
@@ -147,7 +160,8 @@ def process_borrow(state: State, borrow: Borrow) -> list[Message]:
     if refusal is not None:
         return refuse(state, borrow.header, refusal)
     events = claims.take_out(state, subaccount, borrow.asset)
-    debt = p.debt_minted(pool.indices, borrow.amount + p.entry_fee(pool.indices, borrow.amount))
+    fee, period = p.entry_fee(pool.indices, borrow.amount), pool.indices.period
+    debt = p.debt_minted(pool.indices, borrow.amount + fee)
     pool.line -= borrow.amount
     pool.borrow_room -= borrow.amount
     legs: list[Leg] = [
@@ -156,6 +170,8 @@ def process_borrow(state: State, borrow: Borrow) -> list[Message]:
         (Book.IDLE, subaccount.id, 0, borrow.asset, borrow.amount),
     ]
     events.append(post(state, "borrow", 0, legs))
+    if fee:
+        events.append(InterestAccrued(subaccount.id, borrow.asset, -fee, debt, period, period, entry_fee=True))
     return finish(state, borrow, events, "borrow")
 
 
