@@ -285,7 +285,11 @@ async def is_known(work: Callable[[], Awaitable[Any]]) -> bool:
 
 
 async def test_money_moves_between_subaccounts_and_cancels_can_be_scheduled(new_client: NewClient) -> None:
-    client = await funded(new_client(1))
+    client = new_client(1)
+    await client.open_account()
+    for subaccount in (0, 7):
+        await client.set_modes([], subaccount=subaccount)
+    await funded(client)
     await client.transfer("USDC", "250.5", receiver=7)
     view = await until(client, lambda seen: len(seen.balances) == 2)
     assert [(one.subaccount, one.idle) for one in view.balances] == [(0, Decimal("99749.5")), (7, Decimal("250.5"))]

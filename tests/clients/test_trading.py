@@ -29,9 +29,11 @@ async def credited(client: Vigil) -> None:
             await asyncio.sleep(0.01)
 
 
-async def rich_client(new_client: NewClient, seed: int) -> Vigil:
+async def rich_client(new_client: NewClient, seed: int, *, lends: bool = True) -> Vigil:
     client = new_client(seed)
     await client.open_account()
+    if not lends:
+        await client.set_modes([])
     await client.deposit("USDC", "10000")
     await credited(client)
     return client
@@ -87,7 +89,7 @@ async def test_an_account_sees_its_own_events_only(new_client: NewClient) -> Non
 
 
 async def test_a_withdrawal_leaves_and_the_balance_shows_it(new_client: NewClient) -> None:
-    client = await rich_client(new_client, 1)
+    client = await rich_client(new_client, 1, lends=False)
     assert (await client.withdraw("USDC", "2500.5", "somewhere")).outcome is Outcome.DONE
     (balance,) = (await client.account()).balances
     assert balance.idle == Decimal("7499.5")
