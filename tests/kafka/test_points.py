@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.kafka.broker import Cluster, free_ports
 from services.analytics.api import Servicer
 from services.analytics.reader import Points
+from services.analytics.state import Stream
 from services.analytics.store import Store
 from services.core.kafka_log import KafkaLog, KafkaSettings
 from services.core.rpc import open_channel
@@ -113,6 +115,17 @@ def analytics(home: KafkaLog, folder: Path) -> Process:
     return Process("analytics", "services.analytics", environment, f"127.0.0.1:{port}", [""], folder)
 
 
+async def acknowledged(bootstrap: str, file: Path) -> dict[str, int]:
+    """What Kafka was told to be read, by the group whose name the file has."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(f"vigil-points-{Store(file).reading}")
+    finally:
+        await admin.close()
+    return {f"{place.topic}/{place.partition}": one.offset for place, one in found.items() if one.offset > 0}
+
+
 async def answers(process: Process) -> list[pb.Points]:
     """What the service says of everybody."""
     channel = open_channel(process.address)
@@ -153,20 +166,29 @@ async def wait_until_same(process: Process, feeds: Feeds, folder: Path) -> list[
 
 async def test_points_survive_kills_and_are_built_anew(home: KafkaLog, tmp_path: Path) -> None:
     feeds = new_feeds()
-    process = analytics(home, tmp_path)
+    process, file = analytics(home, tmp_path), tmp_path / "points.json"
     await write(home, feeds.streams)
     await process.start()
     await process.wait_until_healthy()
     try:
         for kill in range(KILLS):
-            before = BEGIN + kill * 500 * STEP_MS
+            before = sum((await acknowledged(home.bootstrap, file)).values())
             await write(home, load(feeds, kill, kill * 500, 500), repeats=10)
 
-            async def has_read_some(before: int = before) -> bool:
-                return await process.is_healthy() and (await answers(process))[0].at_ms > before
+            async def has_got_on(kill: int = kill, before: int = before) -> bool:
+                """Killed when it has acknowledged, or in the middle of reading."""
+                if kill % 2:
+                    process.check()
+                    return sum((await acknowledged(home.bootstrap, file)).values()) > before
+                return await process.is_healthy() and (await answers(process))[0].at_ms > BEGIN + kill * 500 * STEP_MS
 
-            await wait_until(has_read_some, "a part is read")
+            await wait_until(has_got_on, "a part is read")
             await process.kill()
+            told = await acknowledged(home.bootstrap, file)
+            counted = Store(file).state.streams
+            assert {
+                place: offset for place, offset in told.items() if offset > counted.get(place, Stream()).offset
+            } == {}
         await write_aborted(home.bootstrap, never_said(feeds.account(ALICE)))
         beyond = [len(stream) for stream in feeds.streams]
         feeds.markets.tell(END + 27 * 3_600_000, marks(9_000))
@@ -176,7 +198,7 @@ async def test_points_survive_kills_and_are_built_anew(home: KafkaLog, tmp_path:
         assert [len(one.weeks) for one in wanted] == [2, 2, 2]
         assert sum(one.points for one in wanted) == 2 * TERMS.week_points
         await process.stop()
-        (tmp_path / "points.json").unlink()
+        file.unlink()
         await process.start()
         await wait_until_same(process, feeds, tmp_path)
         await process.stop()

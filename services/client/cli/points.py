@@ -13,7 +13,7 @@ from rich.text import Text
 
 from services.client.cli.app import AccountId, AsJson, KeyFile, Terminal, finish, key_of
 from services.client.connection import connect
-from services.client.errors import question_failed
+from services.client.errors import ClientError, question_failed
 from services.client.keyfile import DEFAULT
 from services.client.show import day, number, percent, table
 from services.core.decimals import format_decimal
@@ -23,6 +23,7 @@ from vigil.v1 import points_pb2_grpc as rpc
 
 points_app = typer.Typer()
 LOCAL = "127.0.0.1:50061"
+ELSEWHERE = "name the analytics with --analytics HOST:PORT; run-kafka has it at 127.0.0.1:50069"
 TIMEOUT_S = 10.0
 PLACES = Decimal("0.01")
 SMALL = 10_000
@@ -80,6 +81,8 @@ async def show(terminal: Terminal, address: str, request: Question) -> None:
     try:
         answer, page = await ask(rpc.PointsQueriesStub(channel), request)
     except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            raise ClientError(f"{address} serves no points; {ELSEWHERE}") from error
         raise question_failed(error) from error
     finally:
         await channel.close()

@@ -227,6 +227,15 @@ async def test_json_has_every_digit(server: RpcServer) -> None:
     ]
 
 
+async def test_who_serves_no_points_is_told_apart() -> None:
+    server = RpcServer(RpcSettings(), [])
+    await server.start()
+    environment = {"VIGIL_CLIENT_ANALYTICS": server.address}
+    result = await asyncio.to_thread(CliRunner().invoke, points_app, ["--seasons"], env=environment)
+    await server.stop(0)
+    assert (result.exit_code, "name the analytics with --analytics" in result.output) == (1, True)
+
+
 def test_an_unreachable_service_is_one_line() -> None:
     result = CliRunner().invoke(points_app, ["--ranking"], env={"VIGIL_CLIENT_ANALYTICS": "127.0.0.1:1"})
     assert (result.exit_code, len(result.output.splitlines())) == (4, 1)
