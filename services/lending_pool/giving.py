@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from services.core.collateral import PRICE_ONE, worth
-from services.core.fixed import Amount, Fraction
+from services.core.fixed import Amount, Fraction, div_floor
 from services.core.markets import is_unit
 from services.core.messages import Message, PeriodOpened, PoolDelta
 from services.core.pool import PoolState, Stress, borrow_room, join
@@ -50,15 +50,17 @@ def give_lines(state: State, pool: Pool, reports: list[PoolDelta], now: Standing
 
 
 def lines_given(pool: Pool, reports: list[PoolDelta], borrow: list[Amount], now: Standing) -> list[Amount]:
-    """What each shard's line grows by or gives back: the room shared out by what each uses, to none more than it can use."""
+    """What each shard's line grows by or gives back: the room shared out by what each uses, to none more than it can use.
+
+    A sixteenth of what is supplied there counts like use, so that a small use elsewhere does not draw everything away.
+    """
     unused, held = [report.line for report in reports], sum(report.held for report in reports)
     borrows = min(pool.rooms, sum(unused) + held) + sum(borrow)
     room = 0 if pool.state == PoolState.CLOSED else line_room(now.lendable, now.payable, now.owed, now.bound, borrows)
-    most = [
-        payable(join(report.supply), pool.indices.burn) + more for report, more in zip(reports, borrow, strict=True)
-    ]
-    targets = shared_below(max(0, room - held), [use_of(pool, report) for report in reports], most)
-    given = grants(room - held - sum(unused), targets, unused)
+    supplied = [payable(join(report.supply), pool.indices.burn) for report in reports]
+    weights = [use_of(pool, report) + div_floor(own, 16) for report, own in zip(reports, supplied, strict=True)]
+    most = [own + more for own, more in zip(supplied, borrow, strict=True)]
+    given = grants(room - held - sum(unused), shared_below(max(0, room - held), weights, most), unused)
     pool.rooms = sum(borrow)
     for report, grant in zip(reports, given, strict=True):
         pool.lines[report.shard] = report.line + report.held + grant

@@ -82,15 +82,15 @@ def test_caps_give_half_of_what_is_left() -> None:
 def test_two_shards_get_what_they_can_use() -> None:
     shards = Shards(FREE, shards=2)
     shards.report(shards.delta(0, supply=900, cash=900))
-    assert lines(shards.report(shards.delta(1, supply=100, cash=100))) == [500, 500]
+    first = lines(shards.report(shards.delta(1, supply=100, cash=100)))
+    assert first == [800, 200], "a quarter alike, the rest by what is supplied, for nothing was used"
     shards.machine.now_ms += 60_000
-    shards.report(shards.delta(0, supply=500, cash=500, line=100))
-    said = shards.report(shards.delta(1, supply=100, cash=100, line=500))
-    assert lines(said) == [0, -400], "the first shard's lenders leave, but cash is set aside where nobody needs it"
+    shards.report(shards.delta(0, supply=200, cash=200, line=100))
+    said = shards.report(shards.delta(1, supply=100, cash=100, line=200))
+    assert lines(said) == [0, -100], "the first shard's lenders leave, but cash is set aside where nobody needs it"
     shards.machine.now_ms += 60_000
-    shards.report(shards.delta(0, supply=400, cash=400))
-    said = shards.report(shards.delta(1, supply=100, cash=100, line=100))
-    assert lines(said) == [400, 0]
+    shards.report(shards.delta(0, supply=100, cash=100))
+    assert lines(shards.report(shards.delta(1, supply=100, cash=100, line=100))) == [100, 0]
 
 
 STATES = [("open", 0, 950, 950), ("only repaid", 1, 1_000, 0), ("closed", 2, 0, 0)]
