@@ -12,7 +12,7 @@ from pydantic import field_validator
 
 from services.analytics.api import services_of
 from services.analytics.metrics import PointsCollector
-from services.analytics.reader import Points, PointsStopped, follow, places_of
+from services.analytics.reader import MEASURE_SECONDS, Points, PointsStopped, follow, places_of
 from services.analytics.reducer import FEEDS
 from services.analytics.store import FileUnusable, Store
 from services.analytics.terms import TERMS_FILE, BadPoints, Terms, read_terms
@@ -30,7 +30,6 @@ from services.core.rpc_meter import RpcCollector
 from services.core.settings import EXIT_CONFIGURATION, Settings, check_address
 
 EXIT_STOPPED = 65
-MEASURE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 

@@ -13,6 +13,7 @@ from vigil.v1 import feeds_pb2 as pb
 BATCH = 1_000
 WAIT_MS = 200
 SAVE_SECONDS = 10.0
+MEASURE_SECONDS = 1.0
 
 
 class PointsStopped(Exception):
@@ -96,7 +97,8 @@ async def follow(points: Points, home: Log) -> None:
         async with asyncio.TaskGroup() as group:
             for topic, partition in places:
                 group.create_task(follow_one(points, home, topic, partition))
-            group.create_task(keep(points, home, places))
+            group.create_task(measure(points, home, places))
+            group.create_task(keep(points))
     finally:
         points.save()
 
@@ -107,9 +109,15 @@ async def follow_one(points: Points, home: Log, topic: str, partition: int) -> N
         await turn(points, home, topic, partition)
 
 
-async def keep(points: Points, home: Log, places: list[tuple[str, int]]) -> None:
-    """Save and measure for ever."""
+async def measure(points: Points, home: Log, places: list[tuple[str, int]]) -> None:
+    """See for ever how far behind the feeds the points are; raises LogError."""
+    while True:
+        await asyncio.sleep(MEASURE_SECONDS)
+        await points.measure(home, places)
+
+
+async def keep(points: Points) -> None:
+    """Save for ever; raises FileUnusable."""
     while True:
         await asyncio.sleep(SAVE_SECONDS)
         points.save()
-        await points.measure(home, places)
