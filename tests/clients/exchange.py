@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +15,6 @@ from services.core.decimals import parse_decimal
 from services.core.fixed import INDEX_DECIMALS
 from services.core.host import Host, HostSettings
 from services.core.log import Log
-from services.core.markets import PoolTerms
 from services.core.memory_log import MemoryLog
 from services.core.rpc import RpcServer, RpcSettings, open_channel
 from services.core.snapshots import Folder, Snapshots
@@ -64,13 +62,10 @@ CALM = GatewaySettings(loop_late_s_max=60, standing_s=60, lag_ms_max=60_000)
 class Exchange:
     """The venue; gateways are started on it as a test likes."""
 
-    def __init__(self, folder: Path, shards: int = 1, pools: dict[str, PoolTerms] | None = None) -> None:
-        """`pools` go before those of the venue's file."""
+    def __init__(self, folder: Path, shards: int = 1, change: Callable[[Venue], Venue] = lambda venue: venue) -> None:
+        """`change` may list otherwise than the venue's file does."""
         self.home = MemoryLog()
-        listed: Venue = read_venue(partitions={"risk": shards})
-        terms = pools or {}
-        assets = (msgspec.structs.replace(one, pool=terms.get(one.symbol, one.pool)) for one in listed.assets)
-        self.venue = replace(listed, assets=tuple(assets))
+        self.venue: Venue = change(read_venue(partitions={"risk": shards}))
         self.hosts: dict[str, dict[int, Host[Any]]] = {}
         self.folder = folder
         self.gateways: list[Gateway] = []
@@ -167,9 +162,11 @@ def is_asked(message: list[Any], source: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, shards: int = 1, pools: dict[str, PoolTerms] | None = None) -> AsyncIterator[Exchange]:
+async def running(
+    folder: Path, shards: int = 1, change: Callable[[Venue], Venue] = lambda venue: venue
+) -> AsyncIterator[Exchange]:
     """An exchange for the length of a block."""
-    exchange = Exchange(folder, shards, pools)
+    exchange = Exchange(folder, shards, change)
     try:
         await exchange.start()
         yield exchange

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import grpc
+import msgspec
 import pytest
 
 from services.client import DefiniteReject, Vigil
@@ -15,6 +17,7 @@ from services.client.pool_view import PoolView
 from services.core.fixed import FRACTION_ONE
 from services.core.markets import PoolTerms
 from services.gateway.gateway import Gateway
+from services.local.venue import Venue
 from tests.clients.exchange import Exchange, running
 from vigil.v1 import feeds_pb2, lending_pb2
 from vigil.v1.market_data_pb2 import FeedPlace
@@ -31,9 +34,15 @@ TERMS = PoolTerms(
 NewClient = Callable[..., Vigil]
 
 
+def with_short_periods(venue: Venue) -> Venue:
+    """The venue with the USDC pool of this test."""
+    assets = (msgspec.structs.replace(one, pool=TERMS) if one.symbol == "USDC" else one for one in venue.assets)
+    return replace(venue, assets=tuple(assets))
+
+
 @pytest.fixture
 async def exchange(tmp_path: Path) -> AsyncIterator[Exchange]:
-    async with running(tmp_path, pools={"USDC": TERMS}) as venue:
+    async with running(tmp_path, change=with_short_periods) as venue:
         yield venue
 
 

@@ -14,7 +14,7 @@ from services.core.rpc import RpcSettings
 from services.gateway.gateway import Gateway
 from services.local.development import write_admin_keys
 from tests.clients.exchange import CALM, Exchange, running
-from tests.clients.test_lending import TERMS, pool_when, rich
+from tests.clients.test_lending import pool_when, rich, with_short_periods
 from tests.clients.test_vigil_command import Terminal
 
 NewClient = Callable[..., Vigil]
@@ -22,7 +22,7 @@ NewClient = Callable[..., Vigil]
 
 @pytest.fixture
 async def exchange(tmp_path: Path) -> AsyncIterator[Exchange]:
-    async with running(tmp_path, pools={"USDC": TERMS}) as venue:
+    async with running(tmp_path, change=with_short_periods) as venue:
         yield venue
 
 

@@ -38,6 +38,8 @@ SIGNED_QUERIES = (
     "/vigil.v1.Trading/GetMargin",
     "/vigil.v1.Trading/GetMaxOrderSize",
     "/vigil.v1.Trading/GetTriggers",
+    "/vigil.v1.Trading/GetWithdrawable",
+    "/vigil.v1.Trading/GetInterest",
     "/vigil.v1.Trading/StreamAccount",
 )
 TRADE = "/vigil.v1.Trading/Trade"

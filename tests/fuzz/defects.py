@@ -56,7 +56,17 @@ def leverage(chance: random.Random) -> pb.Command:
     )
 
 
-COMMANDS = (order, withdrawal, trigger, leverage)
+def redemption(chance: random.Random) -> pb.Command:
+    """A sound redemption of all that is lent."""
+    return pb.Command(command_id=chance.getrandbits(64), redeem=pb.Redeem(asset="USDC"))
+
+
+def modes(chance: random.Random) -> pb.Command:
+    """Sound modes."""
+    return pb.Command(command_id=chance.getrandbits(64), set_modes=pb.SetModes(modes=chance.randint(0, 31)))
+
+
+COMMANDS = (order, withdrawal, trigger, leverage, redemption, modes)
 
 
 class Maker:
@@ -69,7 +79,7 @@ class Maker:
         self.chance = chance
 
     def content(self, account: int, *, at_ms: int = 0, window_ms: int = 0) -> bytes:
-        """A frame of orders, withdrawals, stops and leverages."""
+        """A frame of orders, withdrawals, stops, leverages, redemptions and modes."""
         commands = [self.chance.choice(COMMANDS)(self.chance) for _ in range(self.chance.choice((1, 1, 3)))]
         at_ms = at_ms or self.now_ms()
         frame = pb.Frame(account=account, timestamp_ms=at_ms, window_ms=window_ms, commands=commands)
@@ -84,6 +94,8 @@ class Maker:
             {"margin": pb.MarginOf()},
             {"max_order_size": pb.MaxOrderSizeOf(symbol="BTC_USDC_PERP", side=common_pb2.SIDE_BID)},
             {"triggers": pb.TriggersOf()},
+            {"withdrawable": pb.WithdrawableOf(asset="USDC")},
+            {"interest": pb.InterestOf()},
             {"trade_session": pb.TradeSession(lease_ms=1_000)},
             {"command_result": pb.CommandOf(command_id=1, timestamp_ms=self.now_ms())},
         ]
@@ -94,13 +106,15 @@ class Maker:
         return asked.SerializeToString(deterministic=True)
 
     def admin(self) -> bytes:
-        """A frame that halts a market, gives money away, and names an owner."""
+        """A frame that halts a market, shuts a pool, gives money away, and names an owner."""
         halt = admin_pb2.SetMarketState(symbol="BTC_USDC_PERP", state=common_pb2.MARKET_STATE_HALTED)
         give = admin_pb2.ContributeToFund(group="main", asset="USDC", amount="1")
         owner = admin_pb2.SetOwner(account=self.keys.owner.account, owner=1)
+        shut = admin_pb2.SetPoolState(asset="USDC", state=common_pb2.POOL_STATE_CLOSED)
         commands = [
             admin_pb2.AdminCommand(command_id=self.chance.getrandbits(64), set_owner=owner),
             admin_pb2.AdminCommand(command_id=self.chance.getrandbits(64), set_market_state=halt),
+            admin_pb2.AdminCommand(command_id=self.chance.getrandbits(64), set_pool_state=shut),
             admin_pb2.AdminCommand(command_id=self.chance.getrandbits(64), contribute_to_fund=give),
         ]
         frame = admin_pb2.AdminFrame(timestamp_ms=self.now_ms(), commands=commands)

@@ -123,6 +123,8 @@ def plausible(chance: random.Random, command: pb.Command) -> None:
     if hasattr(request, "asset"):
         request.asset = mostly(chance, ("USDC",), request.asset)
         request.amount = mostly(chance, ("1", "100000000"), request.amount)
+    if hasattr(request, "modes"):
+        request.modes = mostly(chance, tuple(range(32)), request.modes)
     if hasattr(request, "subaccount"):
         request.subaccount %= 256
     if hasattr(request, "trigger_by"):

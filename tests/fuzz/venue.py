@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,11 +14,13 @@ import msgspec
 from services.client import Vigil
 from services.core.host import Host
 from services.core.keys import SigningKey
+from services.core.markets import PoolTerms
 from services.core.messages import Scope
 from services.core.rpc import RpcSettings
 from services.gateway.gateway import Gateway, end_tasks
 from services.gateway.limits import GatewaySettings
 from services.local.development import admin_key
+from services.local.venue import Venue
 from tests.clients.exchange import Exchange, running
 from tests.fuzz.defects import Keys, Maker
 from tests.fuzz.handlers import Rpc, rpcs_of
@@ -112,10 +115,25 @@ def timeless(host: Host[Any]) -> bytes:
         state.now_ms = now_ms
 
 
+def unmoved(venue: Venue) -> Venue:
+    """A venue where little happens by itself: no pulses, and pools open their periods once."""
+    markets = (msgspec.structs.replace(market, pulse_interval_ms=0) for market in venue.markets)
+    assets = (
+        asset if asset.pool is None else msgspec.structs.replace(asset, pool=long_periods(asset.pool))
+        for asset in venue.assets
+    )
+    return replace(venue, assets=tuple(assets), markets=tuple(markets))
+
+
+def long_periods(terms: PoolTerms) -> PoolTerms:
+    """Terms of a pool whose first period outlasts the test."""
+    return msgspec.structs.replace(terms, period_ms=3_600_000)
+
+
 @contextlib.asynccontextmanager
 async def fuzzed(folder: Path, seed: int) -> AsyncIterator[Fuzzed]:
     """A venue with its accounts for the length of a block."""
-    async with running(folder) as exchange:
+    async with running(folder, change=unmoved) as exchange:
         gateway = await exchange.gateway(SETTINGS)
         venue = Fuzzed(exchange, gateway, seed)
         await venue.found_accounts()
