@@ -1073,8 +1073,8 @@ class PoolDelta(Message, tag=140, frozen=True):
     """What a shard has of a pool at the end of a period: its shares, cash and clearing of markets whose positions pulse (M-9).
 
     Pairs are numbers in parts of 1e18 (`Parts` of pool.py). `line` is unused, `held` stands for orders; `loss` is the bad debt that the
-    shard moved to the pool; what is recovered of it comes back as cash, and is no loss any more. `shortfalls` is, by market group, what its accounts may not be
-    able to pay, in worth (M-11). `profit_debt` is what is owed against floating profit.
+    shard moved to the pool; what is recovered of it comes back as cash, and is no loss any more. `shortfalls` is, by market group, what
+    its accounts may not be able to pay, in worth (M-11). `profit_debt` is what is owed against floating profit.
     """
 
     shard: int
@@ -1117,8 +1117,8 @@ class PoolUpdated(Message, tag=142, frozen=True):
     """A pool at an opening, for everybody: what is supplied and owed, cash, utilisation (1e-12), rates per year (1e-12), reserve.
 
     `cash` is what could be paid out once nothing is under way: cash and clearing. What is owed is told without the interest of the
-    period that opens. `bound` is the throttle, inclusive. `kept_back` is what a cap on the index holds back; `loss` what suppliers have not borne yet.
-    `full_at_ms` is when the pool would be fully used if it went on as in the last periods, 0 for not.
+    period that opens. `bound` is the throttle, inclusive. `kept_back` is what a cap on the index holds back; `loss` what suppliers have
+    not borne yet. `full_at_ms` is when the pool would be fully used if it went on as in the last periods, 0 for not.
     """
 
     asset: AssetId
