@@ -86,9 +86,10 @@ def take_in(state: State, kind: str, reference: int, credit: DepositCredited | W
 
 
 def recovered(state: State, subaccount: Subaccount, asset: AssetId, amount: Amount) -> list[Leg]:
-    """Legs that settle an unsettled debt; what a pool has lost by it goes back to the pool (M-13)."""
+    """Legs that settle an unsettled debt; what a pool has lost by it goes back to the pool, and is its loss no more (M-13)."""
     legs: list[Leg] = [(Book.UNSETTLED, subaccount.id, 0, asset, amount)]
     if asset in state.pools:
+        state.pools[asset].loss -= amount
         legs += [(Book.POOL_CASH, 0, 0, asset, amount), (Book.LOSS, 0, 0, asset, -amount)]
     return legs
 

@@ -254,7 +254,7 @@ class Steps:
 
 @dataclass(slots=True)
 class Pool:
-    """A shard's part of a pool: the period it has opened, its credit line, unused and held by orders, all bad debt it ever moved there.
+    """A shard's part of a pool: the period it has opened, its credit line, unused and held by orders, bad debt not recovered.
 
     `waiting` are the shares of supply and debt that pulses owe, in parts of 1e18; `redeeming` who waits for his claims to be paid out.
     """
