@@ -3,7 +3,7 @@
 from services.core import pool as p
 from services.core.fixed import Amount, AssetId, MarketId
 from services.core.markets import Asset
-from services.core.messages import Book, FundContributed, Leg, Message, PeriodOpened, PoolDelta
+from services.core.messages import Book, FundContributed, Leg, Message, Mode, PeriodOpened, PoolDelta
 from services.core.pool import DEBT, PARTS_ONE, SUPPLY, join, share_unit, split
 from services.core.spine import machine_number
 from services.risk import claims, health
@@ -134,6 +134,9 @@ def redeem_waiting(state: State, asset: AssetId, pool: Pool) -> list[Message]:
         if not pool.line:
             break
         subaccount = state.subaccounts[subaccount_id]
+        if subaccount.modes & Mode.LEND:  # He lends again.
+            del pool.redeeming[subaccount_id]
+            continue
         events += claims.take_out(state, subaccount, asset)
         claim = claims.claim_of(subaccount, asset)
         surplus = max(0, claim.supply - claim.willed)
