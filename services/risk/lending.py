@@ -99,6 +99,7 @@ def process_lend(state: State, lend: Lend) -> list[Message]:
     events.append(post(state, "lend", 0, [*legs, (Book.IDLE, subaccount.id, 0, lend.asset, -lend.amount)]))
     claim = claims.claim_of(subaccount, lend.asset)
     claim.willed += claim.supply - before
+    pool.lend_room -= lend.amount
     return finish(state, lend, events, "lend")
 
 

@@ -41,14 +41,17 @@ class Cash(NamedTuple):
 def cash_of(state: State, subaccount: Subaccount, asset: AssetId, modes: int) -> Cash:
     """Free idle money, what may be redeemed and what may be borrowed, the last two within the shard's line.
 
+    What orders hold of the line is to be redeemed, and what goes beyond that to be borrowed.
+
     Source   M-10; F-5.5 (a) to (c)
     """
     pool = state.pools.get(asset)
     if pool is None:
         return Cash(LIMIT, Reason.INSUFFICIENT_FUNDS)
     lent, owed = lent_and_owed(state, subaccount, asset)
-    lent = max(0, lent - subaccount.lines_held.get(asset, 0)) if modes & (Mode.LEND | Mode.REDEEM) else 0
-    room = borrow_room(state, pool, asset, owed) if modes & Mode.BORROW else 0
+    free = lent - subaccount.lines_held.get(asset, 0)
+    lent = max(0, free) if modes & (Mode.LEND | Mode.REDEEM) else 0
+    room = max(0, borrow_room(state, pool, asset, owed) + min(0, free)) if modes & Mode.BORROW else 0
     idle = free_idle(subaccount, asset)
     if pool.line < lent + room:
         return Cash(idle + max(0, pool.line), Reason.NO_LIQUIDITY)

@@ -277,7 +277,7 @@ def change_of(market: Market, order: OpenOrder, terms: Terms, mark_price: Price)
     order.pending.pop()
     order.mark_price_held = before[2]
     reducing = max(0, terms.size - order.filled) if order.reduce_only else 0
-    return Change(reducing=reducing).plus(order.side, adds - before[0], hold - before[1])
+    return Change(reducing=reducing, modes=order.modes).plus(order.side, adds - before[0], hold - before[1])
 
 
 def check_replace(
