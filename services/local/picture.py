@@ -22,7 +22,6 @@ THOUSAND = 1_000
 CHEAP = 2
 """Below it prices are told in FIGURES."""
 FIGURES = 4
-EARNED_DIGITS = 4
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 SUFFIXES = ("", "k", "M", "G")
 
@@ -89,7 +88,9 @@ def line_of(seen: Seen) -> str:
     when = datetime.fromtimestamp(seen.time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     marks = "  ".join(f"{one.symbol} {one.mark.mark_price}" for one in seen.shown[:MARKETS_FIRST] if one.mark)
     interest = " ".join(f"{one.open_interest}" for one in seen.shown[:MARKETS_FIRST] if not one.is_spot) or "-"
-    pools = "  ".join(f"{name} {percent(one.view.used)} earned {one.earned:.4f}" for name, one in seen.pools.items())
+    pools = "  ".join(
+        f"{name} {percent(one.view.used)} earned {price_text(one.earned)}" for name, one in seen.pools.items()
+    )
     fund = ", ".join(f"{name} {amount:.0f}" for name, amount in seen.funds) or "-"
     trial = f"balanced at {seen.entries}" if seen.balanced else "NOT BALANCED"
     return (
@@ -200,7 +201,7 @@ def pool_row(pool: PoolSeen) -> list[str | Text]:
         percent(view.used),
         percent(view.borrow_rate),
         percent(view.lend_rate),
-        f"{pool.earned:,.{EARNED_DIGITS}f}",
+        price_text(pool.earned),
         Text(", ".join(words), "bold red"),
     ]
 

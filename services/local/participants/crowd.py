@@ -14,6 +14,7 @@ from services.client import ClientError, Vigil
 from services.core.fixed import Milliseconds
 from services.core.process import stop_on_signals
 from services.local.participants.arbitrage import Arbitrageur
+from services.local.participants.borrowers import Borrower
 from services.local.participants.makers import Maker
 from services.local.participants.participant import Participant
 from services.local.participants.takers import Follower, Gambler, Passer
@@ -24,6 +25,7 @@ __all__ = ["Crowd", "Mix", "NoSuchMarket", "trade"]
 TAKERS: tuple[tuple[str, type[Participant]], ...] = (
     ("gambler", Gambler),
     ("passer", Passer),
+    ("borrower", Borrower),
     ("gambler", Gambler),
     ("follower", Follower),
 )

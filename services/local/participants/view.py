@@ -88,9 +88,9 @@ class MarketView:
         return self.pace_ms > PACE_MS
 
     def held(self, account: AccountView) -> Decimal:
-        """Position of subaccount 0, or of a spot market its balance of the base asset."""
+        """Position of subaccount 0, or of a spot market its balance of the base asset, what is lent with it and what is owed not."""
         if self.base:
-            return next((one.idle for one in account.balances if one.asset == self.base), NOTHING)
+            return next((one.idle + one.lent - one.owed for one in account.balances if one.asset == self.base), NOTHING)
         return next((one.size for one in account.positions if one.symbol == self.symbol), NOTHING)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from services.client.listed import Listed
+from services.client.pool_view import PoolView
 from services.client.views import AccountView, Balance, Margin, Order, Position
 from services.local.participants.arbitrage import Arbitrageur
+from services.local.participants.borrowers import SLICE, TAKES_RATE, Borrower, wealth
 from services.local.participants.crowd import Crowd, Mix
 from services.local.participants.makers import AGE_MAX_MS, LEVELS, Maker
 from services.local.participants.takers import Follower, Gambler, Passer
@@ -275,3 +277,53 @@ async def test_an_arbitrageur_trades_both_legs_against_each_other(
     sides = [leg.place_order.side for leg in legs]
     assert sides == ([] if side is None else [side, 3 - side])
     assert len({leg.place_order.size for leg in legs}) <= 1, "as much of one as of the other"
+
+
+def indebted(dollars: str = "0", coins: str = "0", owed: str = "", amount: str = "0") -> AccountView:
+    """Somebody who lends dollars and coins, and owes an amount of one of them."""
+    nothing = Decimal(0)
+    lent = {"USDC": Decimal(dollars), "BTC": Decimal(coins)}
+    balances = tuple(
+        Balance(0, asset, nothing, nothing, nothing, lent[asset], Decimal(amount) if asset == owed else nothing)
+        for asset in lent
+    )
+    return AccountView(1, 1, 1, balances, (), (), (), ())
+
+
+def pool_at(rate: Decimal, asset: str) -> PoolView:
+    n = Decimal(0)
+    return PoolView(asset, "open", "calm", 7, 0, n, n, n, n, n, n, rate, n, n, n, n, n, n, 0, 0)
+
+
+CHEAP, DEAR = TAKES_RATE, 2 * TAKES_RATE + Decimal("0.01")
+BUYS, SELLS = common_pb2.SIDE_BID, common_pb2.SIDE_ASK
+BORROWERS = [
+    ("dollars are cheap", 0, indebted(coins="100"), CHEAP, (BUYS, True)),
+    ("enough is owed", 0, indebted(coins="100", owed="USDC", amount="500000"), CHEAP, None),
+    ("between cheap and dear", 0, indebted(coins="100"), TAKES_RATE * 3 / 2, None),
+    ("dollars are dear", 0, indebted(coins="100", owed="USDC", amount="90000"), DEAR, (SELLS, False)),
+    ("dear, and nothing is owed", 0, indebted(coins="100"), DEAR, None),
+    ("coins are cheap", 1, indebted(dollars="800000"), CHEAP, (SELLS, True)),
+    ("coins are dear", 1, indebted(dollars="900000", owed="BTC", amount="10"), DEAR, (BUYS, False)),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "account", "rate", "expected"), [row[1:] for row in BORROWERS], ids=[row[0] for row in BORROWERS]
+)
+async def test_a_borrower_owes_its_part_while_that_is_cheap(
+    place: int, account: AccountView, rate: Decimal, expected: tuple[int, bool] | None
+) -> None:
+    borrower, spot = Borrower(NOWHERE, "borrower", 1, place=place), falling().markets[SPOT]
+    commands = borrower.trade(spot, account, pool_at(rate, "BTC" if place else "USDC"))
+    orders = [command.place_order for command in commands]
+    assert [(order.side, order.auto_borrow) for order in orders] == ([] if expected is None else [expected])
+    assert all(order.auto_borrow is not order.auto_borrow_repay for order in orders)
+    assert all(abs(Decimal(order.size) * 7_900 - SLICE) < 1 for order in orders)
+    assert borrower.endowment(falling()) == [("USDC", borrower.deposit) if place else ("BTC", Decimal(100))]
+
+
+def test_what_is_lent_counts_and_what_is_owed_does_not() -> None:
+    spot = falling().markets[SPOT]
+    assert spot.held(indebted(coins="3", owed="BTC", amount="1")) == 2
+    assert wealth(spot, indebted("1000", "3", "USDC", "400")) == 3 * 7_900 + 600

@@ -74,7 +74,7 @@ WEEKLY = "BTC_USD_20200313"
 
 
 async def test_a_weekly_future_ends_and_is_settled_in_its_coin(tmp_path: Path) -> None:
-    """Forty contracts of 100 dollars, bought five minutes before Friday 08:00: what they earned is paid in bitcoin, and nothing is left."""
+    """Forty contracts of 100 dollars, bought five minutes before Friday 08:00: what they earned is lent or owed in bitcoin."""
     begun = replace(options(tmp_path), begins_ms=FRIDAY_MS - 300_000)
     stop = asyncio.Event()
     async with started(begun, prices_of(begun)) as running:
@@ -95,7 +95,7 @@ async def test_a_weekly_future_ends_and_is_settled_in_its_coin(tmp_path: Path) -
     assert bought.symbol == WEEKLY
     assert bought.size == 40
     assert account.positions == ()
-    (coins,) = (one.idle for one in account.balances if one.asset == "BTC")
+    (coins,) = (one.idle + one.lent - one.owed for one in account.balances if one.asset == "BTC")
     assert abs(end / marks["BTC_USD_IPERP"].index_price - 1) < Decimal("0.02"), "the mean of five minutes' index"
     fee = 4_000 / bought.entry_price * Decimal("0.0005")
     earned = 4_000 / bought.entry_price - 4_000 / end - fee

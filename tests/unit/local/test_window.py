@@ -96,7 +96,7 @@ FIGURES = {
     "utilisation": "91.50 %",
     "what borrowers pay": "20.00 %",
     "what lenders get": "16.47 %",
-    "what idle margin has earned": "12.3457",
+    "what idle margin has earned": "12.35",
     "stress of a pool": "steep",
     "where": "127.0.0.1:50051",
     "books": "OK",
@@ -144,7 +144,7 @@ def test_what_idle_margin_has_earned_is_how_far_the_index_has_come_on_what_was_s
 
 
 def test_the_plain_line() -> None:
-    assert "pools USDC 91.50 % earned 12.3457" in line_of(seen())
+    assert "pools USDC 91.50 % earned 12.35" in line_of(seen())
     assert "BTC_USDC_PERP 6055.8  SOL_USDC 20.4500  OI 125.2567 0  trades 101" in line_of(seen())
     assert line_of(Seen()).startswith("1970-01-01 00:00:00  no mark yet")
 
