@@ -56,11 +56,15 @@ def fit(state: State, subaccount: Subaccount, now: Health, slack: Amount) -> boo
 
 
 def prices_around(state: State, subaccount: Subaccount) -> dict[Series, Price]:
-    """Prices that a subaccount's surplus depends on, if it can fall below zero at all: it has a position, an order or a debt."""
+    """Prices that a subaccount's surplus depends on, if it can fall below zero at all.
+
+    It has a position, an order or a debt; a spot order may make one, where it takes more than idle money.
+    """
     found: dict[Series, Price] = {}
     assets = dict.fromkeys(asset for asset, idle in subaccount.idle.items() if idle)
     assets.update(dict.fromkeys(subaccount.claims))
-    is_bound = any(idle < 0 for idle in subaccount.idle.values()) or any(one.debt for one in subaccount.claims.values())
+    is_bound = bool(subaccount.lines_held) or any(one.debt for one in subaccount.claims.values())
+    is_bound = is_bound or any(idle < 0 for idle in subaccount.idle.values())
     for exposure in subaccount.exposures.values():
         market = state.markets[exposure.market]
         assets[market.settlement_asset] = None

@@ -11,6 +11,7 @@ from services.core.contracts import base_amount, cash_flow, fee, initial_margin,
 from services.core.markets import Market
 from services.core.messages import OrderKind
 from services.risk.health import debt_initial, debt_maintenance, fraction_min, price_of
+from services.risk.shares import lent_and_owed
 from services.risk.state import OpenOrder, State, Subaccount
 
 ORDERS_MAX = 7
@@ -26,9 +27,17 @@ class Account:
         self.state = state
         self.idle = Counter(subaccount.idle)
         self.sizes: dict[int, int] = {}
+        for asset in subaccount.claims:
+            lent, owed = lent_and_owed(state, subaccount, asset)
+            self.idle[asset] += lent - owed
         for exposure in subaccount.exposures.values():
             market, steps = state.markets[exposure.market], state.steps.get(exposure.market)
             if market.is_spot:
+                continue
+            if market.id in state.pulses:
+                if exposure.size and not (steps is not None and steps.ended):
+                    self.idle[market.settlement_asset] += value(market, -exposure.size, state.pulses[market.id].mark)
+                    self.sizes[market.id] = exposure.size
                 continue
             self.idle[market.settlement_asset] += exposure.cash
             if steps is not None:

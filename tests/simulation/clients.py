@@ -23,6 +23,8 @@ KINDS = {
     "transfer": 4,
     "deposit": 5,
     "withdraw": 4,
+    "modes": 2,
+    "lend": 5,
     "add_key": 3,
     "revoke_key": 2,
     "frame": 2,
@@ -177,6 +179,7 @@ class Requests:
             display=self.rng.choice((0, 0, 0, 0, market.lot, 5 * market.lot)) if time_in_force not in AT_ONCE else 0,
             group=self.rng.choice((0, 0, 0, 0, 1, 2)),
             exits=self.some_exits(market, price),
+            modes=self.rng.choice((0, 0, m.Mode.BORROW)) if market.is_spot else 0,
         )
 
     def some_exits(self, market: Market, price: int) -> list[m.Exit]:
@@ -328,6 +331,19 @@ class Requests:
         asset = self.rng.choice((USDC.id, USDC.id, BTC.id))
         amount = self.rng.choice((1, UNIT, 100 * UNIT, 3_000 * UNIT))
         return m.Withdraw(self.header(client, now_ms), client.subaccount, asset, amount, "address")
+
+    # the pool
+
+    def modes(self, client: Client, now_ms: int) -> m.SetModes:
+        """Let money move by itself, or less so."""
+        modes = self.rng.choice((m.MODES_DEFAULT, m.MODES_DEFAULT, 31, 0, m.Mode.REDEEM, m.Mode.REPAY, 99))
+        return m.SetModes(self.header(client, now_ms), self.some_subaccount(client), modes)
+
+    def lend(self, client: Client, now_ms: int) -> m.Lend | m.Redeem | m.Borrow | m.Repay:
+        """Lend, redeem, borrow or repay by will, at times what cannot be."""
+        kind = self.rng.choice((m.Lend, m.Redeem, m.Borrow, m.Repay))
+        asset, amount = self.rng.choice((USDC.id, BTC.id, ETH.id)), self.rng.choice((0, 1, UNIT // 10, 50 * UNIT))
+        return kind(self.header(client, now_ms), self.some_subaccount(client), asset, amount)
 
     # keys
 

@@ -23,6 +23,7 @@ from tests.simulation.law import LawBroken, law
 from tests.simulation.margin_law import UNITS_PER_ORDER, Margins, is_all_fresh, spare
 from tests.simulation.market_law import Streams, judge_books
 from tests.simulation.order_law import Orders
+from tests.simulation.pool_law import Pools
 from tests.simulation.promise_law import Promises
 from tests.simulation.transit_law import Transit
 from tests.simulation.wire_law import judge_fired, judge_wires
@@ -86,6 +87,7 @@ class Laws:
         self.authority = Authority()
         self.promises = Promises()
         self.streams = Streams()
+        self.pools = Pools()
         self.transit = Transit()
         self.spoken_to: dict[str, Shadow] = {}
         """Shards of risk that matching has said something to since they were last looked at."""
@@ -236,6 +238,10 @@ class Laws:
         self.spoken_to.clear()
         self.streams.judge()
         self.transit.see(engine.name, service, engine.state)
+        if service == "risk":
+            self.pools.see_shard(engine.name, engine.state)
+        elif service == "lending_pool":
+            self.pools.see_pools(engine.state)
         self.transit.judge()
 
     def of(self, service: str) -> list[Shadow]:
@@ -288,7 +294,15 @@ class Laws:
             for market, steps in state.steps.items():
                 law(not (steps.ended and state.holders.get(market)), f"nobody holds what has ended: market {market}")
         self.orders.judge_end(self.states("matching"), self.states("risk"))
-        for market, paid in self.tally.funding.items():
+        untold = Counter[int]()
+        for state in self.states("risk"):
+            for subaccount in state.subaccounts.values():
+                for market, exposure in subaccount.exposures.items():
+                    if market in state.pulses and exposure.size and market in state.steps:
+                        steps, lots = state.steps[market], exposure.size // state.markets[market].lot
+                        untold[market] += lots * (steps.paid_per_lot - exposure.paid_per_lot_seen)
+        for market, told in self.tally.funding.items():
+            paid = told + untold[market]
             law(paid == 0, f"funding paid = received in market {market}, not {paid} more")
         self.judge_ledger()
 

@@ -32,8 +32,10 @@ class Foreseen:
     def hold(self, state: Any, exposure: Any) -> None:
         """Count a position, with the steps of its market that are not booked on it yet."""
         market = self.markets[exposure.market]
-        steps = state.steps.get(market.id)
-        if steps is not None:
+        steps, pulse = state.steps.get(market.id), state.pulses.get(market.id)
+        if pulse is not None:  # What pulses have paid is undone: the positions' cash is what it would be without.
+            self.clearing[market.id, market.settlement_asset] += value(market, exposure.size, pulse.mark)
+        elif steps is not None:
             unpaid = steps.paid_per_lot - exposure.paid_per_lot_seen
             self.clearing[market.id, market.settlement_asset] += exposure.size // market.lot * unpaid
         if steps is not None and steps.ended:
@@ -76,18 +78,21 @@ class Streams:
     def __init__(self) -> None:
         self.shards: dict[str, Foreseen] = {}
         self.has_changed = False
+        self.roundings = 0
+        """How often a fill or a pulse may have rounded so far."""
 
     def see(self, shard: str, state: Any, queue: Iterable[m.Message]) -> None:
         """Look at one shard; `queue` is what is in flight to it, each market in its order."""
         before, now = self.shards.get(shard), Foreseen(state, queue)
         self.shards[shard] = now
+        self.roundings += 1 + (now.holders if state.pulses else 0)
         if before is None or (before.sizes, before.clearing) != (now.sizes, now.clearing):
             self.has_changed = True
 
     def judge(self) -> None:
         """Hold the law for each market, if a sum has changed.
 
-        What rounding leaves of an inverse market stays: its dust, less than a unit per position that ended.
+        What rounding leaves of an inverse market stays: its dust, less than a unit per fill, per position that ended and per one that a pulse settled alone.
         """
         if not self.has_changed:
             return
@@ -99,7 +104,7 @@ class Streams:
             sizes.update(shard.sizes)
             clearing.update(shard.clearing)
         law(not any(sizes.values()), f"sizes sum to zero counting what is in flight: {dict(sizes)}")
-        dust = sum(shard.holders + 1 for shard in self.shards.values())
+        dust = self.roundings + sum(shard.holders + 1 for shard in self.shards.values())
         wrong = {
             where: amount
             for where, amount in clearing.items()

@@ -3,7 +3,16 @@
 from msgspec.structs import replace
 
 from services.core.fixed import FRACTION_ONE
-from services.core.markets import UNIT_OF_ACCOUNT, Asset, Calendar, Collateral, ContractKind, Market, SettlementPrice
+from services.core.markets import (
+    UNIT_OF_ACCOUNT,
+    Asset,
+    Calendar,
+    Collateral,
+    ContractKind,
+    Market,
+    PoolTerms,
+    SettlementPrice,
+)
 from services.funding.calendar import ends_of, symbol_of
 
 UNIT = 10**8
@@ -25,8 +34,19 @@ COIN = Collateral(
     borrow_maintenance_factor=FRACTION_ONE // 1_000,
     borrow_rate_max=FRACTION_ONE // 2_000,
 )
-USDC = Asset(1, "USDC", 8, 10**16, replace(UNIT_OF_ACCOUNT, borrow_rate_max=FRACTION_ONE // 2_000))
-BTC = Asset(2, "BTC", 8, 10 * UNIT, COIN)
+POOL = PoolTerms(
+    optimal=70 * PERCENT,
+    slope=20 * PERCENT,
+    steep_slope=300 * PERCENT,
+    base=PERCENT,
+    reserve_factor=10 * PERCENT,
+    throttle_threshold=90 * PERCENT,
+    throttle_fraction=10 * PERCENT,
+    period_ms=10_000,
+)
+"""A pool whose periods are short, so that every history has many."""
+USDC = Asset(1, "USDC", 8, 10**16, replace(UNIT_OF_ACCOUNT, borrow_rate_max=FRACTION_ONE // 2_000), POOL)
+BTC = Asset(2, "BTC", 8, 10 * UNIT, COIN, POOL)
 ETH = Asset(
     3,
     "ETH",
@@ -76,6 +96,7 @@ def market(number: int, symbol: str, index: str, matching_partition: int) -> Mar
         mark_interval_ms=1_000,
         price_stale_ms=60_000,
         matching_partition=matching_partition,
+        pulse_interval_ms=10_000,
     )
 
 
@@ -103,6 +124,7 @@ def markets(matching_partitions: int) -> list[Market]:
     spot = replace(
         market(3, "BTC_USDC", "BTC_USD", last),
         kind=ContractKind.SPOT,
+        pulse_interval_ms=0,
         base_asset=BTC.id,
         base_decimals=BTC.decimals,
         initial_margin_fraction=0,

@@ -15,6 +15,7 @@ from services.core.spine import Engine, Machine
 from services.core.topics import all_topics, inbox
 from services.funding.machine import MACHINE as FUNDING
 from services.insurance_fund.machine import MACHINE as INSURANCE_FUND
+from services.lending_pool.machine import MACHINE as LENDING_POOL
 from services.matching.machine import MACHINE as MATCHING
 from services.risk import judging
 from services.risk.health import health
@@ -27,7 +28,7 @@ from tests.simulation.workload import Workload
 from vigil.v1.feeds_pb2 import FeedRecord
 
 MACHINES: dict[str, Machine[Any]] = {
-    machine.service: machine for machine in (SETTLEMENT, FUNDING, MATCHING, RISK, INSURANCE_FUND)
+    machine.service: machine for machine in (SETTLEMENT, FUNDING, MATCHING, RISK, INSURANCE_FUND, LENDING_POOL)
 }
 CRASH_POINTS = (
     "before_read",
