@@ -87,7 +87,9 @@ class Run:
         self.people = population(experiment.population, experiment.seed)
         self.by_subaccount = {who.subaccount: who for who in self.people}
         self.measures = experiment.measures(self)
-        self.listen({m.FillBooked: self.note_fill, m.MarksUpdated: self.note_marks, m.PoolUpdated: self.note_pool})
+        self.by_account = {who.account: who for who in self.people}
+        self.listen({m.FillBooked: self.note_fill, m.CommandResolved: self.note_result})
+        self.listen({m.MarksUpdated: self.note_marks, m.PoolUpdated: self.note_pool})
         for measure in self.measures:
             self.listen(measure.hears())
 
@@ -145,6 +147,12 @@ class Run:
         who = self.by_subaccount.get(fill.subaccount)
         if who is not None:
             who.held[fill.market] += fill.size if fill.side == m.Side.BUY else -fill.size
+
+    def note_result(self, result: m.CommandResolved) -> None:
+        """Let somebody know why he was refused."""
+        who = self.by_account.get(result.account)
+        if who is not None and result.reason:
+            who.refused = result.reason
 
     def note_marks(self, marks: m.MarksUpdated) -> None:
         """Know the marks."""

@@ -73,7 +73,8 @@ class View(Protocol):
 class Participant:
     """An account with its key, its whims and what it holds of each market.
 
-    It acts at `next_ms`; `brought` is the worth of what it deposited last or uses, `quoted` the price that it quoted round.
+    It acts at `next_ms`; `brought` is the worth of what it deposited last or uses, `quoted` the price that it quoted round,
+    `refused` why its last command was, `rate_limit` the most that it borrows at, `bids_percent` how much of its bids it has cash for.
     """
 
     kind: str
@@ -84,6 +85,9 @@ class Participant:
     next_ms: Milliseconds = 0
     brought: Amount = 0
     coins: int = 0
+    rate_limit: Fraction = 0
+    refused: int = 0
+    bids_percent: int = 100
     quoted: Price = 0
     quoted_ms: Milliseconds = 0
     held: Counter[MarketId] = field(default_factory=Counter)
@@ -157,7 +161,8 @@ class Makers:
     """Quote both markets round the index, moved against what they hold: so the perpetual's premium follows the demand for it.
 
     Levels are (basis points from the middle, dollars), on the spot market `spot_percent` of them. They quote anew when the index has moved
-    by `requote_bp`, or after `quotes_ms`.
+    by `requote_bp`, or after `quotes_ms`. Whose money is lent may lack the cash for bids on the spot market: he takes those away that are
+    refused, and asks for half as much the next time.
     """
 
     dollars: int = 700_000
@@ -183,18 +188,27 @@ class Makers:
         if not moved and view.now_ms < who.quoted_ms + self.quotes_ms:
             return
         who.quoted, who.quoted_ms = index, view.now_ms
-        for market in (view.perpetual, view.spot):
-            quotes = list(self.quotes(market, index, who.held[market.id]))
-            yield m.MassQuote(who.header(view.now_ms), who.subaccount, market.id, quotes)
+        yield self.quoting(who, view, view.perpetual, 100)
+        who.refused = 0
+        yield self.quoting(who, view, view.spot, who.bids_percent)
+        if who.refused:
+            yield self.quoting(who, view, view.spot, 0)
+        who.bids_percent = max(1, who.bids_percent // 2) if who.refused else min(100, who.bids_percent * 2)
 
-    def quotes(self, market: Market, index: Price, inventory: Size) -> Iterator[m.Quote]:
+    def quoting(self, who: Participant, view: View, market: Market, bids_percent: int) -> m.MassQuote:
+        """All quotes of a market, of the bids a part."""
+        quotes = list(self.quotes(market, view.index_price(), who.held[market.id], bids_percent))
+        return m.MassQuote(who.header(view.now_ms), who.subaccount, market.id, quotes)
+
+    def quotes(self, market: Market, index: Price, inventory: Size, bids_percent: int) -> Iterator[m.Quote]:
         """All levels of both sides."""
         full = contracts(market, self.inventory_dollars * UNIT, index)
         skew = clamp(inventory * self.skew_bp * 10 // max(1, full), -10 * self.skew_bp, 10 * self.skew_bp)
         percent = self.spot_percent if market.is_spot else 100
         for number, (distance, dollars) in enumerate(self.levels):
-            size = contracts(market, dollars * UNIT * percent // 100, index)
+            whole = contracts(market, dollars * UNIT * percent // 100, index)
             for side in (m.Side.BUY, m.Side.SELL):
+                size = whole * bids_percent // 100 if side == m.Side.BUY else whole
                 tenths = 10 * BASIS_POINTS - skew - side * 10 * distance
                 price = in_ticks(market, index * tenths // (10 * BASIS_POINTS))
                 client_id = 2 * number + (1 if side == m.Side.BUY else 2)
@@ -300,21 +314,22 @@ class Holders:
 
 @dataclass(frozen=True)
 class Borrowers:
-    """Borrow dollars by will against coins and buy more coins with them, at `takes_rate` or less; above `gives_rate` they undo it.
+    """Borrow dollars by will against coins and buy more coins with them, up to a rate of their own; `patience` above it they undo it.
 
     Where there is no pool they are refused, and only hold coins.
     """
 
     centicoins: tuple[int, int] = (200, 2_000)
     lent_ppm: tuple[int, int] = (300_000, 600_000)
-    takes_rate: Fraction = FRACTION_ONE * 45 // 1_000
-    gives_rate: Fraction = FRACTION_ONE * 12 // 100
+    per_mille: tuple[int, int] = (30, 60)
+    patience: Fraction = FRACTION_ONE * 3 // 1_000
     every_ms: Milliseconds = 12 * HOUR_MS
 
     def begin(self, who: Participant, view: View) -> Iterator[m.Message]:
         """Bring coins."""
         who.next_ms = view.now_ms + who.rng.randrange(MINUTE_MS, 6 * self.every_ms)
         who.coins = who.rng.randint(*self.centicoins)
+        who.rate_limit = FRACTION_ONE * who.rng.randint(*self.per_mille) // 1_000
         yield m.SetModes(who.header(view.now_ms), who.subaccount, BY_WILL)
         yield from who.deposits(view, 0, who.coins)
 
@@ -323,11 +338,11 @@ class Borrowers:
         part = who.rng.randint(*self.lent_ppm)
         who.next_ms = view.now_ms + who.rng.randrange(self.every_ms // 2, self.every_ms * 3 // 2)
         rate, asset, bought = view.borrow_rate(), view.perpetual.settlement_asset, who.held[view.spot.id]
-        if bought <= 0 and rate <= self.takes_rate:
+        if bought <= 0 and rate <= who.rate_limit:
             amount = min(view.equity(who.subaccount), self.worth(who, view)) * part // 1_000_000
             yield m.Borrow(who.header(view.now_ms), who.subaccount, asset, amount)
             yield from who.at_market(view, view.spot, contracts(view.spot, amount * 98 // 100, view.index_price()))
-        elif bought > 0 and rate > self.gives_rate:
+        elif bought > 0 and rate > who.rate_limit + self.patience:
             yield from who.at_market(view, view.spot, -bought)
             yield m.Repay(who.header(view.now_ms), who.subaccount, asset, 0)
 

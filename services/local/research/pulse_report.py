@@ -6,6 +6,7 @@ from typing import Any
 
 from services.core.decimals import format_decimal
 from services.core.fixed import FRACTION_ONE, Milliseconds, div_floor
+from services.core.reasons import Reason
 from services.local.research.charts import Chart, Line
 from services.local.research.experiment import Experiment
 from services.local.research.participants import UNIT
@@ -59,9 +60,9 @@ def sentences(experiment: Experiment, measured: dict[str, Any]) -> list[str]:
     )
     limits = (
         "The people are a model: makers quote, takers bet with borrowed strength, hedgers hold coins against short perpetuals, "
-        "borrowers buy coins with dollars that they ask for, and without pools they are refused. So the figures say how money "
-        "moves between them under either rule, not what a market would be. A loss on coins is a debt in dollars; by losses "
-        "below zero are all but those who borrowed by will."
+        "borrowers buy coins with dollars that they ask for while the rate is low enough for them, and without pools they are "
+        "refused. So the figures say how money moves between them under either rule, not what a market would be. A loss on "
+        "coins is a debt in dollars; by losses below zero are all but those who borrowed by will."
     )
     return [asked, found, limits]
 
@@ -90,6 +91,7 @@ def changes(measured: dict[str, Any]) -> Table:
         row("paid to the insurance fund", measured, lambda one: dollars(one["liquidations"]["contributed"])),
         row("deficits that it covered", measured, lambda one: dollars(one["liquidations"]["deficits_covered"])),
         row("deficits that nobody covered", measured, lambda one: dollars(one["liquidations"]["deficits_uncovered"])),
+        row("commands refused for want of cash", measured, lambda one: f"{refused_for_cash(one):,}"),
         row("fills", measured, lambda one: f"{one['trading']['fills']:,}"),
         row("pulses", measured, lambda one: f"{one['trading']['pulses']:,}"),
     ]
@@ -104,6 +106,12 @@ def row(label: str, measured: dict[str, Any], text: Any) -> tuple[str, str, str]
 def interest(one: dict[str, Any], side: str) -> int:
     """Interest of all in USDC."""
     return total(one["interest"][side].get(ASSET, {}))
+
+
+def refused_for_cash(one: dict[str, Any]) -> int:
+    """How often a pool had not set aside enough cash."""
+    count: int = one["trading"]["refused"].get(str(int(Reason.NO_LIQUIDITY)), 0)
+    return count
 
 
 def by_will(one: dict[str, Any]) -> int:
