@@ -15,7 +15,7 @@ from services.core.reasons import Reason
 from services.core.spine import Engine
 from services.risk import steps
 from services.risk.health import health
-from services.risk.money import available_amount
+from services.risk.leaving import available_amount
 from services.risk.state import State
 from tests.builders import BTC, FUTURE, INVERSE, MACHINES, USDC_UNIT, only, reason_of
 from tests.properties.accounts import least_left

@@ -92,7 +92,8 @@ class Streams:
     def judge(self) -> None:
         """Hold the law for each market, if a sum has changed.
 
-        What rounding leaves of an inverse market stays: its dust, less than a unit per fill, per position that ended and per one that a pulse settled alone.
+        What rounding leaves of an inverse market stays: its dust, less than a unit per fill, per position that ended and per one that a
+        pulse settled alone.
         """
         if not self.has_changed:
             return
