@@ -25,14 +25,16 @@ def line_room(lendable: int, supplied: Amount, borrowed: Amount, bound: Fraction
 
 
 def is_flight(given: list[Amount], left: list[Amount], borrowed: Amount, before: bool) -> bool:  # noqa: FBT001 - what it returned last
-    """Whether lenders are leaving: some shard has used more than three quarters of its line, and all have borrowed less than half.
+    """Whether lenders are leaving: a quarter of all lines went out where a line was nearly used up, and less than half for borrowing.
 
-    Nothing is lent out then until the next opening, so that all that the throttle allows can be redeemed. Without lines it stays as it was.
+    So a small line, used up, stops nobody. In a flight nothing is lent out until the next opening, so that all that the throttle allows
+    can be redeemed. Without lines it stays as it was.
     """
-    used = [had - has for had, has in zip(given, left, strict=True)]
     if not any(given):
         return before
-    return 2 * borrowed < sum(used) and any(4 * one > 3 * had for one, had in zip(used, given, strict=True))
+    used = [had - has for had, has in zip(given, left, strict=True)]
+    gone = sum(one for one, had in zip(used, given, strict=True) if 4 * one > 3 * had)
+    return 4 * gone > sum(given) and 2 * borrowed < sum(used)
 
 
 def shared(total: Amount, weights: list[Amount]) -> list[Amount]:

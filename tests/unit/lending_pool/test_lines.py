@@ -59,6 +59,7 @@ def test_the_last_period_counts_half() -> None:
 FLIGHTS = [
     ("a line is used up", [100, 100], [0, 100], 0, False, True),
     ("three quarters are not enough", [100, 100], [25, 100], 0, False, False),
+    ("a small line is used up", [100, 20], [100, 0], 0, False, False),
     ("it was borrowed", [100, 100], [0, 100], 60, False, False),
     ("without lines nothing is known", [0, 0], [0, 0], 0, True, True),
     ("nothing is used any more", [100, 100], [100, 100], 0, True, False),
