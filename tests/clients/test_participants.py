@@ -4,16 +4,31 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from services.client import Vigil
 from services.core.rpc import RpcSettings
 from services.local.participants import Crowd, Mix
-from tests.clients.exchange import CALM, Exchange
+from services.local.venue import Venue
+from tests.builders import but
+from tests.clients.exchange import CALM, Exchange, running
 
 RATE = 20.0
 PATIENCE_S = 60.0
+
+
+def with_short_periods(venue: Venue) -> Venue:
+    """The venue with periods of a second: what everybody has just paid in can be spent by the next opening of its pool."""
+    assets = (but(one, pool=one.pool and but(one.pool, period_ms=1_000)) for one in venue.assets)
+    return replace(venue, assets=tuple(assets))
+
+
+@pytest.fixture
+async def exchange(tmp_path: Path) -> AsyncIterator[Exchange]:
+    async with running(tmp_path, change=with_short_periods) as venue:
+        yield venue
 
 
 @pytest.fixture
