@@ -5,12 +5,19 @@ from typing import Any
 import pytest
 
 from services.core import messages as m
+from services.core.fixed import FRACTION_ONE
+from services.core.markets import PoolTerms
 from services.core.metrics import PAUSE_EVERY, Reading
 from services.local.composition import METRICS
 from services.risk.state import Subaccount
-from tests.builders import ALICE, BOB, CAROL, COIN, DOLLAR, USDC_UNIT, Exchange, trading
+from tests.builders import ALICE, BOB, BTC, CAROL, COIN, DOLLAR, USDC, USDC_UNIT, Exchange, but, trading
 
 MARKET = "BTC_USDC_PERP"
+LENT = but(
+    USDC,
+    collateral=but(USDC.collateral, borrow_rate_max=FRACTION_ONE // 2_000),
+    pool=PoolTerms(FRACTION_ONE // 2, FRACTION_ONE // 20, FRACTION_ONE),
+)
 Shown = dict[tuple[str, ...], float]
 
 
@@ -135,6 +142,26 @@ def test_funding_shows_prices_their_age_and_how_far_sources_are_apart(exchange: 
     assert found["vigil_sources_fresh", "BTC_USD"] == 2
     assert found["vigil_source_dispersion_ratio", "BTC_USD"] == pytest.approx(40 / 8_000)
     assert found["vigil_mark_age_seconds", MARKET] == 0
+
+
+def test_pools_and_pulses_are_shown() -> None:
+    """Alice lends 1,000 of the 101,000 dollars by depositing; nothing is borrowed; a pulse comes each ten seconds."""
+    exchange = Exchange()
+    exchange.do("settlement", exchange.commands.list_asset(LENT))
+    exchange.do("funding", exchange.commands.list_market(but(BTC, pulse_interval_ms=10_000)))
+    for _ in range(3):
+        exchange.observe(8_000)
+    for who, dollars in ((ALICE, 1_000), (BOB, 100_000)):
+        exchange.fund(who, dollars)
+    for _ in range(8):
+        exchange.observe(8_000, after_ms=10_000)
+    funding, pool = shown("funding", exchange.state("funding")), shown("lending_pool", exchange.state("lending_pool"))
+    assert funding["vigil_pulses", MARKET] == 8
+    assert (funding["vigil_slow_price", MARKET, "hour"], funding["vigil_slow_price", MARKET, "day"]) == (8_000, 8_000)
+    unit = shown("settlement", exchange.state("settlement"))["vigil_asset_unit", "1", "USDC"]
+    assert pool["vigil_pool_supplied_units", "1"] * unit == pytest.approx(101_000)
+    assert (pool["vigil_pool_utilisation", "1"], pool["vigil_pool_stress", "1"]) == (0, 0)
+    assert pool["vigil_pool_period", "1"] >= 2
 
 
 def test_money_is_shown_where_it_is_kept(exchange: Exchange) -> None:
