@@ -131,6 +131,7 @@ async def test_a_calendar_lists_futures_that_everybody_sees(office: Office) -> N
     listed = await office.public.ListMarkets(market_data_pb2.ListMarketsQuery())
     form = next(market for market in listed.markets if market.symbol == SYMBOL)
     form.id, form.symbol, form.kind = 100_000, "BTC_TEST", common_pb2.MARKET_KIND_LINEAR_FUTURE
+    form.pulse_interval_ms = 0
     form.expiry_price, form.settlement_window_ms = common_pb2.SETTLEMENT_PRICE_INDEX_MEAN, 3_600_000
     calendar = common_pb2.Calendar(id=77, market=form, weeks=1, quarters=1, hour_ms=28_800_000, markets_max=100)
     result = await office.submit(ONE, list_calendar=admin_pb2.ListCalendar(calendar=calendar))

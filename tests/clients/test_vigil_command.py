@@ -143,8 +143,12 @@ REFUSED: list[tuple[str, int, dict[str, Any]]] = [
 
 
 @pytest.mark.slow
-async def test_every_command_speaks_to_scripts(vigil: Terminal) -> None:
+async def test_every_command_speaks_to_scripts(vigil: Terminal, tmp_path: Path) -> None:
     await vigil("keys new")
+    async with Vigil(vigil.address, read_key(tmp_path / "key"), time_age_s=0) as lends_nothing:
+        await lends_nothing.open_account()
+        for subaccount in (0, 3):
+            await lends_nothing.set_modes([], subaccount=subaccount)
     await vigil("deposit 100000")
     for line, said in DONE:
         assert (line, *await vigil.json(line)) == (line, 0, Anything(said))
@@ -273,7 +277,13 @@ async def test_a_batch_is_one_frame_with_a_result_for_each_order(vigil: Terminal
     assert (await vigil(f"batch {file}"))[1].splitlines()[0].startswith("buy 0.01 BTC_USDC_PERP at 7900: done, order ")
 
 
-FUTURE: dict[str, Any] = {"id": 90_000, "symbol": "BTC_USDC_TEST", "kind": 4, "settlement_window_ms": "60000"}
+FUTURE: dict[str, Any] = {
+    "id": 90_000,
+    "symbol": "BTC_USDC_TEST",
+    "kind": 4,
+    "settlement_window_ms": "60000",
+    "pulse_interval_ms": "0",
+}
 
 
 @pytest.mark.slow
