@@ -17,7 +17,7 @@ from tests.kafka.processes import ROOT, Process, own_environment, python
 
 HOST = "127.0.0.1"
 MID = 8_000
-ASKED = ("risk", "matching", "settlement", "funding")
+ASKED = ("risk", "matching", "settlement", "funding", "lending_pool")
 BARS = 240
 COMMANDS_PER_S = "1000000"
 """The gateway's limit per account, out of the way: it is not what is measured."""
