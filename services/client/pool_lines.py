@@ -74,7 +74,7 @@ def pool_lines(detail: PoolDetail) -> list[str]:
     decimals = max(places(amount) for _, amount in amounts)
     wide = max(len(aligned(amount, decimals)) for _, amount in amounts)
     lines = [f"{name:<13}{aligned(amount, decimals):>{wide}} {pool.asset}" for name, amount in amounts]
-    lines[2] += f", {number(pool.lines)} of it for orders and withdrawals"
+    lines[2] += f", {number(pool.lines)} of it on credit lines"
     return [*lines, *rate_lines(detail), *stress_lines(detail)]
 
 

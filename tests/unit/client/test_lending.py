@@ -66,7 +66,7 @@ PAGE = """\
 pool of USDC: open, steep, 01-01 00:00:18.000 UTC
 supplied     1,234,567.12345678 USDC
 borrowed     1,003,085.78780863 USDC
-cash           231,481.33564815 USDC, 500 of it for orders and withdrawals
+cash           231,481.33564815 USDC, 500 of it on credit lines
 reserve             12.00000000 USDC
 used         81.25 %, by borrows and redemptions up to 92 %
 rates        borrow 4.51 %, lend 3.3 % a year
