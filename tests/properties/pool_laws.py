@@ -34,11 +34,17 @@ class LawBroken(Exception):
 
 @dataclass(slots=True)
 class Reserve:
-    """What a pool's reserve had at an opening, what it has paid in all, and what the pool had beyond claims and reserve."""
+    """What a pool's reserve had at an opening, who had borne what, and what the pool had beyond claims and reserve, losses counted in."""
 
     amount: int = 0
     paid: int = 0
+    by_suppliers: int = 0
     beyond: int | None = None
+
+    @property
+    def in_all(self) -> int:
+        """What is no gain: the reserve, and losses borne."""
+        return self.amount + self.paid + self.by_suppliers
 
 
 @dataclass(slots=True)
@@ -150,22 +156,20 @@ class Judge:
         pool, before = self.world.pool.state.pools[asset], self.reserves[asset]
         if pool.reports:
             return
-        now = Reserve(pool.reserve, pool.by_reserve)
-        totals = [
-            sum(join(pair) for pair in pairs)
-            for pairs in zip(*((one.supply, one.debt, one.cash) for one in reports), strict=True)
-        ]
-        supply, debt, cash = totals
+        now = Reserve(pool.reserve, pool.by_reserve, pool.by_suppliers)
+        told = ((one.supply, one.debt, one.cash) for one in reports)
+        supply, debt, cash = (sum(join(pair) for pair in pairs) for pairs in zip(*told, strict=True))
+        loss = sum(one.loss for one in reports) * PARTS_ONE
         reports.clear()
-        owned = cash + debt * self.last[asset].borrow // INDEX_ONE
-        gained = owned - before.amount * PARTS_ONE - supply * self.last[asset].supply // INDEX_ONE
+        period = self.last[asset]
+        owned = cash + debt * period.borrow // INDEX_ONE + loss
+        gained = owned - before.in_all * PARTS_ONE - supply * period.supply // INDEX_ONE
         took = now.amount + now.paid - before.amount - before.paid
-        if before.beyond is not None and not self.waits(asset):
+        if before.beyond is not None:
             part = pool.terms.reserve_factor * (gained - before.beyond)
-            self.demand(
-                took * FRACTION_ONE * PARTS_ONE <= max(0, part) + 2 * FRACTION_ONE * PARTS_ONE, "reserve", asset, took
-            )
-        now.beyond = owned - now.amount * PARTS_ONE - supply * pool.indices.supply // INDEX_ONE
+            most = max(0, part) + 2 * FRACTION_ONE * PARTS_ONE
+            self.demand(took * FRACTION_ONE * PARTS_ONE <= most, "reserve", asset, took)
+        now.beyond = owned - now.in_all * PARTS_ONE - supply * pool.indices.supply // INDEX_ONE
         self.reserves[asset] = now
 
     def waits(self, asset: int) -> bool:
