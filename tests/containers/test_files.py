@@ -68,7 +68,10 @@ def test_the_context_holds_no_more_than_the_image_needs() -> None:
     folders = {file.partition("/")[0] for file in in_context()}
     allowed = {"requirements", "protos", "services", "deploy", "pyproject.toml", "setup.py", "README.md", "LICENSE"}
     assert folders == allowed
-    assert [file for file in in_context() if file.startswith("deploy/")] == ["deploy/markets.toml", "deploy/points.toml"]
+    assert [file for file in in_context() if file.startswith("deploy/")] == [
+        "deploy/markets.toml",
+        "deploy/points.toml",
+    ]
 
 
 def test_every_container_knows_whom_it_waits_for_and_how_it_ends() -> None:
