@@ -17,7 +17,7 @@ from services.core.fixed import FRACTION_ONE, Amount, Price, Size, div_ceil
 from services.core.markets import Market
 from services.core.messages import SCOPES_ALL, Side
 from services.risk import access, answers, judging, machine, money
-from services.risk.state import Account, Key, State, exposure_of
+from services.risk.state import Account, Key, OpenOrder, State, exposure_of
 from tests.builders import BITCOIN, BTC, DOLLAR, PERCENT, USDC, Commands, Person, but, genesis, person
 
 PRICE = 60_000 * DOLLAR
@@ -138,7 +138,24 @@ class Crowd:
             worth = notional(market, plan.size, plan.price)
             charged = div_ceil(worth * market.taker_fee, FRACTION_ONE)
             subaccount.group = market.group
-            answers.book_fill(state, subaccount, market, exposure_of(state, subaccount, market.id), fill, charged)
+            exposure_of(state, subaccount, market.id)
+            answers.book_fill(state, subaccount, market, self.order(plan), fill, charged)
+
+    def order(self, plan: Plan) -> OpenOrder:
+        """Order that a plan's fill ends."""
+        return OpenOrder(
+            1,
+            0,
+            0,
+            plan.side,
+            plan.price,
+            plan.size,
+            plan.size,
+            m.OrderKind.CLIENT,
+            reduce_only=False,
+            mark_price_held=plan.price,
+            hold=0,
+        )
 
     def see(self, mark: Price, coin_mark: Price = 0) -> float:
         """See a mark and judge whom it reaches; returns seconds."""

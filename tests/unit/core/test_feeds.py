@@ -11,7 +11,7 @@ from services.core.fixed import FRACTION_ONE
 from services.core.markets import PoolTerms
 from services.core.pool import Indices
 from tests.builders import BTC, USDC
-from vigil.v1 import feeds_pb2
+from vigil.v1 import common_pb2, feeds_pb2
 
 SAMPLES: dict[str, Any] = {
     "asset": USDC,
@@ -102,7 +102,7 @@ def test_an_asset_says_its_pool_or_that_it_has_none() -> None:
         said = feeds_pb2.FeedRecord.FromString(encode_event(event, "settlement/0", 1, 2, 3, 4)).asset_listed.asset
         assert said.HasField("pool") == (pool is not None)
         assert [said.pool.optimal, said.pool.period_ms] == ([terms.optimal, 60_000] if pool else [0, 0])
-    fields = [one.name for one in feeds_pb2.AssetListed.DESCRIPTOR.fields_by_name["asset"].message_type.fields]
+    fields = [one.name for one in common_pb2.Asset.DESCRIPTOR.fields]
     assert fields == list(USDC.__struct_fields__)
 
 
