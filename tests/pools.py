@@ -78,11 +78,30 @@ def opens(risk: Driven, asset: int = 1, *, line: int = 0, borrow_room: int = 10*
 
 
 def pay_in(risk: Driven, dollars: int = 0, coins: int = 0, who: Person = ALICE) -> None:
-    """Open an account and credit whole dollars, and units of BTC."""
+    """Open an account and credit whole dollars, and units of BTC; lines are then as they were, as if the cash had been needed elsewhere."""
     risk.tell(risk.commands.open(who))
     for asset, amount in ((1, dollars * USDC_UNIT), (2, coins)):
         if amount:
-            risk.tell(m.DepositCredited(who.subaccount, asset, amount, len(risk.inbox)))
+            before = line_of(risk, asset)
+            credit(risk, asset, amount, who)
+            set_line(risk, asset, before)
+
+
+def credit(risk: Driven, asset: int, amount: int, who: Person = ALICE) -> None:
+    """Credit a deposit of units."""
+    risk.tell(m.DepositCredited(who.subaccount, asset, amount, len(risk.inbox)))
+
+
+def line_of(risk: Driven, asset: int = 1) -> tuple[int, int, int]:
+    """A shard's line: unused, what of it came in since the report, what may be borrowed."""
+    pool = risk.state.pools[asset]
+    return pool.line, pool.fresh, pool.borrow_room
+
+
+def set_line(risk: Driven, asset: int, line: tuple[int, int, int]) -> None:
+    """Let a shard's line be what an opening could have made it."""
+    pool = risk.state.pools[asset]
+    pool.line, pool.fresh, pool.borrow_room = line
 
 
 def order(risk: Driven, side: int, size: int, price: int, market: int = 1, who: Person = ALICE) -> m.OrderAdmitted:

@@ -10,7 +10,7 @@ from services.core import pool as p
 from services.core.fixed import Amount, AssetId, div_ceil, div_exact, div_floor
 from services.core.markets import Market
 from services.core.messages import Book, FundingPaid, InterestAccrued, Leg, Message, Mode
-from services.core.pool import DEBT, PARTS_ONE, SUPPLY, join, share_unit, split
+from services.core.pool import DEBT, PARTS_ONE, SUPPLY, PoolState, join, share_unit, split
 from services.risk import zeros
 from services.risk.events import balance_changed
 from services.risk.shares import OUT, pulsing, waiting
@@ -193,13 +193,28 @@ def received(state: State, subaccount: Subaccount, asset: AssetId, amount: Amoun
     if pool is None:
         return [(Book.IDLE, subaccount.id, 0, asset, amount)]
     late_ms = p.late_ms(pool.indices, state.now_ms)
-    if modes & Mode.LEND:
+    if modes & Mode.LEND and pool.state == PoolState.OPEN:
+        came_in(pool, amount)
         return moved(state, subaccount, asset, amount, late_ms)
     claim = subaccount.claims.get(asset)
     owed = p.debt_owed(pool.indices, claim.debt, late_ms) if claim is not None and claim.debt else 0
     back = min(amount, owed) if modes & Mode.REPAY else 0
     legs: list[Leg] = [(Book.IDLE, subaccount.id, 0, asset, amount - back)]
-    return [*legs, *moved(state, subaccount, asset, back, late_ms)] if back else legs
+    if back:
+        came_in(pool, back)
+        legs += moved(state, subaccount, asset, back, late_ms)
+    return legs
+
+
+def came_in(pool: Pool, amount: Amount) -> None:
+    """Let cash that came to a pool leave it here again at once; it does not let more be borrowed before an opening has counted it.
+
+    Line and cash grow alike. What is redeemed of it leaves the throttle as it was, what were borrowed of it would not (M-10, F-5.9).
+    """
+    if pool.state != PoolState.CLOSED:
+        pool.borrow_room = min(pool.borrow_room, pool.line)
+        pool.line += amount
+        pool.fresh += amount
 
 
 def free_idle(subaccount: Subaccount, asset: AssetId) -> Amount:
@@ -220,15 +235,21 @@ def tidy(state: State, subaccount: Subaccount, asset: AssetId) -> list[Message]:
     amount = 0
     if idle and claim is not None and claim.debt and subaccount.modes & Mode.REPAY:
         amount = min(idle, p.debt_owed(pool.indices, claim.debt))
-    elif idle and not (claim and claim.debt) and subaccount.modes & Mode.LEND and p.supply_minted(pool.indices, idle):
+    elif idle and not (claim and claim.debt) and lends(subaccount, pool) and p.supply_minted(pool.indices, idle):
         amount = idle
     if amount:
+        came_in(pool, amount)
         legs = [(Book.IDLE, subaccount.id, 0, asset, -amount), *moved(state, subaccount, asset, amount)]
         events = [post(state, "lend", 0, legs, touches=False), balance_changed(state, subaccount, asset, "lend")]
     claim = subaccount.claims.get(asset)
     if claim is not None and not subaccount.modes & Mode.LEND and claim.supply > claim.willed:
         pool.redeeming.setdefault(subaccount.id, None)
     return events
+
+
+def lends(subaccount: Subaccount, pool: Pool) -> bool:
+    """Whether a subaccount's idle money is lent by itself."""
+    return bool(subaccount.modes & Mode.LEND) and pool.state == PoolState.OPEN
 
 
 def house_lends(state: State, book: int, market: int, asset: AssetId, amount: Amount) -> list[Leg]:

@@ -99,6 +99,7 @@ def process_lend(state: State, lend: Lend) -> list[Message]:
     events.append(post(state, "lend", 0, [*legs, (Book.IDLE, subaccount.id, 0, lend.asset, -lend.amount)]))
     claim = claims.claim_of(subaccount, lend.asset)
     claim.willed += claim.supply - before
+    claims.came_in(pool, lend.amount)
     pool.lend_room -= lend.amount
     return finish(state, lend, events, "lend")
 
@@ -108,7 +109,7 @@ def check_lend(state: State, subaccount: Subaccount, pool: Pool, lend: Lend) -> 
     terms = state.assets[lend.asset].pool
     _lent, owed = lent_and_owed(state, subaccount, lend.asset)
     idle = claims.free_idle(subaccount, lend.asset)
-    if pool.state == PoolState.CLOSED:
+    if pool.state != PoolState.OPEN:
         return Refusal(Reason.POOL_STATE, pool.state)
     if owed:
         return Refusal(Reason.REPAY_FIRST, owed)
@@ -212,6 +213,7 @@ def process_repay(state: State, repay: Repay) -> list[Message]:
     if refusal is not None:
         claims.put_back(state, subaccount, repay.asset)
         return [*events, *refuse(state, repay.header, refusal)]
+    claims.came_in(pool, amount)
     legs = claims.moved(state, subaccount, repay.asset, amount, late_ms)
     events.append(post(state, "repay", 0, [*legs, (Book.IDLE, subaccount.id, 0, repay.asset, -amount)]))
     return finish(state, repay, events, "repay")

@@ -29,7 +29,8 @@ def process_opened(state: State, opened: PeriodOpened) -> list[Message]:
     fallen = opened.indices.burn < pool.indices.burn
     pool.indices, pool.state, pool.stress = opened.indices, opened.state, opened.stress
     pool.line = max(0, pool.line + opened.line) if opened.line < 0 else pool.line + opened.line
-    pool.borrow_room, pool.lend_room = opened.borrow_room, opened.lend_room
+    pool.borrow_room = min(opened.borrow_room, max(0, pool.line - pool.fresh))
+    pool.lend_room = opened.lend_room
     pool.short_groups = opened.short_groups
     state.timers.arm(opened.indices.closes_at_ms, TimerKind.PERIOD, asset)
     mature(state, asset, opened.short_groups)
@@ -50,6 +51,7 @@ def report(state: State, asset: AssetId) -> PoolDelta:
             state.pulses[market.id].reported_ms = state.now_ms
     clearing = sum(cleared(state, market.id, asset) for market in markets)
     carry = sum(state.pulses[market.id].carry for market in markets if market.id in state.pulses)
+    pool.fresh = 0
     return PoolDelta(
         state.partition,
         asset,

@@ -257,6 +257,7 @@ class Pool:
     """A shard's part of a pool: the period it has opened, its credit line, unused and held by orders, bad debt not recovered.
 
     `waiting` are the shares of supply and debt that pulses owe, in parts of 1e18; `redeeming` who waits for his claims to be paid out.
+    `fresh` is the cash that came in since the last report.
     """
 
     indices: Indices = FIRST
@@ -271,6 +272,7 @@ class Pool:
     lend_room: Amount = 0
     profit_room: Amount = 0
     short_groups: list[str] = field(default_factory=list)
+    fresh: Amount = 0
 
 
 @dataclass(slots=True)

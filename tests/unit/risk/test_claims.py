@@ -69,7 +69,7 @@ def test_a_withdrawal_takes_free_idle_money_first(risk: Driven) -> None:
     ask(risk, m.Lend, 400 * USD)
     risk.tell(risk.commands.withdraw(ALICE, 700 * USD))
     assert (account(risk).idle[1], claim(risk)) == (0, (300 * USD, 0))
-    assert risk.state.pools[1].line == 9_900 * USD
+    assert risk.state.pools[1].line == 10_300 * USD
 
 
 def test_a_transfer_hands_over_claims_and_needs_no_line() -> None:

@@ -44,7 +44,7 @@ def test_lending_and_redeeming_by_will(risk: Driven) -> None:
     opens(risk)
     assert standing(risk) == (400 * USD, 600 * USD, 0)
     ask(risk, m.Redeem, 100 * USD)
-    assert (standing(risk), risk.state.pools[1].line) == ((500 * USD, 500 * USD, 0), 9_900 * USD)
+    assert (standing(risk), risk.state.pools[1].line) == ((500 * USD, 500 * USD, 0), 10_500 * USD)
     ask(risk, m.Redeem, 0)
     assert standing(risk) == (1_000 * USD, 0, 0)
     assert account(risk).claims == {}
@@ -136,7 +136,7 @@ def little_room(risk: Driven) -> None:
 def lending_without_line(risk: Driven) -> None:
     """Let Alice lend, and take the line back."""
     lending(risk)
-    no_line(risk)
+    opens(risk, line=-10_250 * USD)
 
 
 def nothing(_risk: Driven) -> None:
@@ -149,6 +149,7 @@ REFUSED: list[tuple[str, Any, Any, int, Reason, int]] = [
     ("lend: not there", nothing, m.Lend, 1_001 * USD, Reason.INSUFFICIENT_FUNDS, 1_000 * USD),
     ("lend: nothing", nothing, m.Lend, 0, Reason.INVALID_AMOUNT, LIMIT),
     ("lend: less than nothing", nothing, m.Lend, -1, Reason.INVALID_AMOUNT, LIMIT),
+    ("lend: repay only", repay_only, m.Lend, USD, Reason.POOL_STATE, 1),
     ("redeem: closed", closed, m.Redeem, USD, Reason.POOL_STATE, 2),
     ("redeem: lent again at once", lending_all_by_itself, m.Redeem, USD, Reason.UNDONE_BY_MODES, 1),
     ("redeem: not lent", lending, m.Redeem, 301 * USD, Reason.INSUFFICIENT_FUNDS, 300 * USD),
@@ -160,8 +161,8 @@ REFUSED: list[tuple[str, Any, Any, int, Reason, int]] = [
     ("borrow: beside what is lent", lending, m.Borrow, USD, Reason.REDEEM_FIRST, 300 * USD),
     ("borrow: under stress", stressed, m.Borrow, USD, Reason.BORROW_LIMIT, 0),
     ("borrow: beyond the room", little_room, m.Borrow, 71 * USD, Reason.BORROW_LIMIT, 70 * USD),
-    ("borrow: nothing", nothing, m.Borrow, 0, Reason.BORROW_LIMIT, 10**18),
-    ("borrow: no cash", no_line, m.Borrow, 60 * USD, Reason.NO_LIQUIDITY, 50 * USD),
+    ("borrow: nothing", nothing, m.Borrow, 0, Reason.BORROW_LIMIT, 10_000 * USD),
+    ("borrow: no cash", no_line, m.Borrow, 60 * USD, Reason.BORROW_LIMIT, 50 * USD),
     ("repay: nothing owed", nothing, m.Repay, USD, Reason.NOTHING_OWED, 0),
     ("repay: more than is owed", owing, m.Repay, 201 * USD, Reason.NOTHING_OWED, 200 * USD),
 ]

@@ -4,9 +4,23 @@ import pytest
 
 from services.core import messages as m
 from services.core.messages import Mode
+from services.core.pool import PoolState
 from services.core.reasons import Reason
 from tests.builders import ALICE, BOB, COIN, DOLLAR, USDC_UNIT, Driven, but, only, reason_of, the
-from tests.pools import account, claim, fill, modes, opens, order, pay_in, pool_of, pooled, with_interest
+from tests.pools import (
+    account,
+    claim,
+    credit,
+    fill,
+    line_of,
+    modes,
+    opens,
+    order,
+    pay_in,
+    pool_of,
+    pooled,
+    with_interest,
+)
 
 USD = USDC_UNIT
 TENTH = COIN // 10
@@ -59,9 +73,37 @@ def test_idle_money_is_held_first_and_kept_from_tidying(risk: Driven) -> None:
     sent = order(risk, 1, TENTH, 8_000, market=2)
     assert (cash(risk), account(risk).kept) == ((line, 0), {1: HOLD})
     modes(risk, m.MODES_DEFAULT)
-    assert (account(risk).idle[1], claim(risk)) == (HOLD, (1_000 * USD - HOLD, 0))
+    rest = 1_000 * USD - HOLD
+    assert (account(risk).idle[1], claim(risk)) == (HOLD, (rest, 0))
     fill(risk, sent)
-    assert (account(risk).idle[1], account(risk).kept, cash(risk)) == (0, {}, (line, 0))
+    assert (account(risk).idle[1], account(risk).kept, cash(risk)) == (0, {}, (line + rest, 0))
+
+
+def test_what_comes_in_may_leave_at_once_but_is_not_borrowed_before_it_is_counted() -> None:
+    risk = pooled()
+    risk.tell(risk.commands.open(ALICE))
+    modes(risk, BORROWING)
+    opens(risk)
+    credit(risk, 1, 1_000 * USD)
+    assert (line_of(risk), claim(risk)) == ((1_000 * USD, 1_000 * USD, 0), (1_000 * USD, 0))
+    risk.tell(risk.commands.withdraw(ALICE, 400 * USD))
+    assert (line_of(risk)[0], pool_of(risk)[2]) == (600 * USD, 600 * USD)
+    risk.wait(60_000)
+    credit(risk, 1, 100 * USD)
+    opens(risk, line=50 * USD)
+    assert line_of(risk) == (750 * USD, 100 * USD, 650 * USD)
+
+
+def test_a_pool_that_is_not_open_takes_nothing_but_repayments() -> None:
+    risk = pooled(line=100 * USD)
+    pay_in(risk, 1_000)
+    before = risk.state.pools[1].indices
+    risk.tell(m.PeriodOpened(0, 1, but(before, period=before.period + 1), 0, int(PoolState.REPAY_ONLY), 0))
+    credit(risk, 1, 50 * USD)
+    assert (account(risk).idle[1], claim(risk)) == (50 * USD, (1_000 * USD, 0))
+    opens(risk)
+    credit(risk, 1, 5 * USD)
+    assert (account(risk).idle[1], claim(risk)) == (0, (1_055 * USD, 0))
 
 
 def test_a_line_that_is_used_up_refuses_until_it_is_given_back(risk: Driven) -> None:
