@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from services.core.collateral import WORTH_DECIMALS
 from services.core.decimals import format_decimal
-from services.core.fixed import FRACTION_ONE, Amount, div_ceil, div_floor
+from services.core.fixed import Amount, div_ceil, div_floor
 from services.core.markets import is_unit
 from services.risk.health import Health, is_due, is_liquidatable
-from services.risk.margin import WITHDRAWAL_FRACTION
+from services.risk.leaving import must_stay
 from services.risk.state import State, Subaccount
 from vigil.v1 import trading_pb2 as pb
 
@@ -34,13 +34,15 @@ def binding(
         text = f"{lacking(-free)} {unit} below initial margin: only orders that reduce a position are taken{spare}"
         return pb.MARGIN_BINDING_INITIAL, text
     text = f"{money(free)} {unit} of initial margin is free for more{spare}"
-    kept = [withdrawable(state, line) for line in assets if line.withdrawable < max(0, line.idle - line.hold)]
+    kept = [line for line in assets if line.withdrawable < max(0, line.idle + line.lent - line.hold)]
     debts = unsettled(state, subaccount)
     if debts:
         text += f"; {debts} is owed from a liquidation and nothing may be withdrawn until a deposit has paid it"
     elif kept:
-        text += f"; of what is idle {' or '.join(kept)} may be withdrawn"
-        text += ", a fifth of what positions are worth stays" if rests_on_notional(now, assets) else ""
+        text += f"; of what is {where(kept)} {' or '.join(withdrawable(state, line) for line in kept)} may be withdrawn"
+        text += (
+            ", a part of what positions are worth stays" if rests_on_notional(state, subaccount, now, assets) else ""
+        )
     return (pb.MARGIN_BINDING_WITHDRAWAL if debts or kept else pb.MARGIN_BINDING_NOTHING), text
 
 
@@ -49,10 +51,17 @@ def withdrawable(state: State, line: pb.MarginAsset) -> str:
     return f"{grouped(line.withdrawable, state.assets[line.asset].decimals)} {line.symbol}"
 
 
-def rests_on_notional(now: Health, assets: Sequence[pb.MarginAsset]) -> bool:
+def where(lines: Sequence[pb.MarginAsset]) -> str:
+    """Where money lies that may leave in part."""
+    places = {"idle": any(line.idle > 0 for line in lines), "lent": any(line.lent for line in lines)}
+    return " and ".join(place for place, is_there in places.items() if is_there)
+
+
+def rests_on_notional(state: State, subaccount: Subaccount, now: Health, assets: Sequence[pb.MarginAsset]) -> bool:
     """Whether what must stay, beside losses of positions, is a share of what these are worth rather than initial margin (M-11)."""
-    stays = any(line.withdrawable < line.idle - line.hold + min(0, line.unrealised) for line in assets)
-    return stays and now.notional * WITHDRAWAL_FRACTION > now.initial * FRACTION_ONE
+    stays = any(line.withdrawable < line.idle + line.lent - line.hold + min(0, line.unrealised) for line in assets)
+    least, closing = must_stay(state, subaccount)
+    return stays and least + closing > now.initial
 
 
 def unsettled(state: State, subaccount: Subaccount) -> str:

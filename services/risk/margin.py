@@ -7,8 +7,6 @@ from services.core.fixed import FRACTION_ONE, Amount, Fraction, Price, Size, div
 from services.core.markets import Market
 from services.core.messages import Side
 
-WITHDRAWAL_FRACTION = 200_000_000_000  # M-11: r = 20 %
-
 
 def worst_size(size: Size, buys: Size, sells: Size, *, may_shrink: bool) -> Size:
     """Return the larger position that fills of one side's orders can lead to, as an absolute size (M-4).

@@ -24,6 +24,7 @@ from services.risk.health import (
     price_seen,
 )
 from services.risk.leaving import available_amount
+from services.risk.lines import cash_of
 from services.risk.liquidation_marks import liquidation_mark
 from services.risk.open_orders import hold_asset, hold_at
 from services.risk.shares import lent_and_owed
@@ -91,7 +92,10 @@ def asset_line(state: State, subaccount: Subaccount, asset: Asset, part: Part) -
         value_maintenance=maintenance,
         borrow_initial=debt_initial(asset, -left, price) if left < 0 else 0,
         borrow_maintenance=debt_maintenance(asset, -part.net, price) if part.net < 0 else 0,
-        withdrawable=available_amount(state, subaccount, asset.id),
+        withdrawable=min(
+            available_amount(state, subaccount, asset.id),
+            cash_of(state, subaccount, asset.id, subaccount.modes).amount,
+        ),
         lent=lent,
         owed=owed,
     )

@@ -13,7 +13,9 @@ from services.core.reasons import Reason
 from services.risk.health import health
 from services.risk.report import report
 from services.risk.state import Subaccount, post
+from tests import pools
 from tests.builders import ALICE, BTC, COIN, DOLLAR, PERCENT, USDC_UNIT, Driven, but, reason_of, the
+from tests.pools import PULSING, pooled
 from tests.unit.risk.unified import COINS, order, owner, pay_in, see, take, unified
 from vigil.v1 import trading_pb2 as pb
 
@@ -209,7 +211,7 @@ BINDINGS: list[tuple[str, Callable[[Driven], None], int, str]] = [
         pb.MARGIN_BINDING_WITHDRAWAL,
         (
             "2,496.00 USDC of initial margin is free for more; equity is 2,746.00 USDC above liquidation; "
-            "of what is idle 0.17052631 BTC may be withdrawn, a fifth of what positions are worth stays"
+            "of what is idle 0.17052631 BTC may be withdrawn, a part of what positions are worth stays"
         ),
     ),
     (
@@ -256,3 +258,21 @@ def test_what_binds(risk: Driven, change: Callable[[Driven], None], binding: int
     change(risk)
     told = explained(risk)
     assert (told.binding_text, told.binding) == (text, binding)
+
+
+def test_what_is_lent_may_leave_as_far_as_there_is_cash() -> None:
+    """Of 1,000 lent a market of 10 % keeps 800 of 8,000, and 200 for closing within half the band; later the pool's cash binds."""
+    risk = pooled(line=2_000 * USD)
+    risk.tell(m.MarketListed(but(PULSING, withdrawal_fraction=10 * PERCENT)))
+    pools.pay_in(risk, 1_010)
+    pools.take(risk, 1, COIN, 8_000)
+    told = explained(risk)
+    assert (told.assets[0].lent, told.assets[0].withdrawable) == (1_006 * USD, 6 * USD)
+    assert told.binding == pb.MARGIN_BINDING_WITHDRAWAL
+    assert told.binding_text.endswith(
+        "; of what is lent 6 USDC may be withdrawn, a part of what positions are worth stays"
+    )
+    pools.take(risk, -1, COIN, 8_000)
+    risk.state.pools[1].line = 5 * USD
+    told = explained(risk)
+    assert (told.assets[0].withdrawable, told.binding) == (5 * USD, pb.MARGIN_BINDING_WITHDRAWAL)
