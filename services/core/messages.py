@@ -1074,7 +1074,8 @@ class PoolDelta(Message, tag=140, frozen=True):
 
     Pairs are numbers in parts of 1e18 (`Parts` of pool.py). `line` is unused, `held` stands for orders; `loss` is the bad debt that the
     shard moved to the pool; what is recovered of it comes back as cash, and is no loss any more. `shortfalls` is, by market group, what
-    its accounts may not be able to pay, in worth (M-11). `profit_debt` is what is owed against floating profit.
+    its accounts may not be able to pay, in worth (M-11). `profit_debt` is what has left against floating profit, `profit_debts` the same
+    by market, with the most that the market allows, 0 for no limit.
     """
 
     shard: int
@@ -1089,16 +1090,17 @@ class PoolDelta(Message, tag=140, frozen=True):
     loss: Amount = 0
     shortfalls: list[tuple[str, Amount]] = []
     profit_debt: Amount = 0
+    profit_debts: list[tuple[MarketId, Amount, Amount]] = []
 
 
 class PeriodOpened(Message, tag=141, frozen=True):
     """A pool's next period, for one shard: its indices and the shard's credit line.
 
     `line` is added to what is unused; below zero it takes back, at most what is unused then. `stress` is the step of the ladder (M-10).
-    Rooms stand in the place of those of the period before: `borrow_room` is what may be borrowed by will from now on, 0 where the state
-    or the stress forbids it; where the pool's terms have a cap, `lend_room` is what may be lent by will, `profit_room` what may be
-    borrowed against floating profit. `short_groups` are the market groups whose shortfalls do not fit their funds: their profit does
-    not mature (M-11).
+    Rooms stand in the place of those of the period before: `borrow_room` is what may be borrowed by will from now on, 0 where the state or
+    the stress forbids it; where the pool's terms have a cap, `lend_room` is what may be lent by will, `profit_room` what more may leave
+    against floating profit, `profit_rooms` the same by market where a market has a cap. `short_groups` are the market groups whose
+    shortfalls do not fit their funds: their profit does not mature (M-11).
     """
 
     shard: int
@@ -1111,6 +1113,7 @@ class PeriodOpened(Message, tag=141, frozen=True):
     short_groups: list[str] = []
     lend_room: Amount = 0
     profit_room: Amount = 0
+    profit_rooms: list[tuple[MarketId, Amount]] = []
 
 
 class PoolUpdated(Message, tag=142, frozen=True):

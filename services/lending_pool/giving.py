@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from services.core.collateral import PRICE_ONE, worth
-from services.core.fixed import Amount, Fraction, div_floor
+from services.core.fixed import Amount, Fraction, MarketId, div_floor
 from services.core.markets import is_unit
 from services.core.messages import Message, PeriodOpened, PoolDelta
 from services.core.pool import PoolState, Stress, borrow_room, join
@@ -30,7 +30,7 @@ def give_lines(state: State, pool: Pool, reports: list[PoolDelta], now: Standing
     borrow = borrow_rooms(pool, reports, now)
     given = lines_given(pool, reports, borrow, now)
     lend = lend_rooms(pool, now.claims, len(reports))
-    profit = profit_rooms(pool, reports)
+    profit, by_market = profit_rooms(pool, reports), market_rooms(pool, reports)
     short = short_groups(state, reports)
     return [
         PeriodOpened(
@@ -44,6 +44,7 @@ def give_lines(state: State, pool: Pool, reports: list[PoolDelta], now: Standing
             short,
             lend[at],
             profit[at],
+            [(market, rooms[at]) for market, rooms in by_market.items()],
         )
         for at, report in enumerate(reports)
     ]
@@ -106,9 +107,25 @@ def lend_rooms(pool: Pool, claims: Amount, count: int) -> list[Amount]:
 
 
 def profit_rooms(pool: Pool, reports: list[PoolDelta]) -> list[Amount]:
-    """What each shard may let be borrowed against floating profit below the pool's cap, in equal parts (reliability a.4)."""
+    """What more each shard may let leave against floating profit below the pool's cap, in equal parts (reliability a.4)."""
     owed = sum(report.profit_debt for report in reports)
     return shared(cap_room(pool.terms.profit_debt_max, owed) if may_borrow(pool) else 0, [0] * len(reports))
+
+
+def market_rooms(pool: Pool, reports: list[PoolDelta]) -> dict[MarketId, list[Amount]]:
+    """What more each shard may let leave against a market's floating profit below its cap; the lowest that a shard knows holds."""
+    owed: dict[MarketId, Amount] = {}
+    caps: dict[MarketId, Amount] = {}
+    for report in reports:
+        for market, amount, most in report.profit_debts:
+            owed[market] = owed.get(market, 0) + amount
+            if most:
+                caps[market] = min(most, caps.get(market, most))
+    count = [0] * len(reports)
+    return {
+        market: shared(cap_room(caps[market], owed[market]) if may_borrow(pool) else 0, count)
+        for market in sorted(caps)
+    }
 
 
 def short_groups(state: State, reports: list[PoolDelta]) -> list[str]:

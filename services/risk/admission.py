@@ -11,6 +11,7 @@ from services.core.reasons import Reason, Refusal
 from services.risk import margin
 from services.risk.fills import Flow, flow_of, flows, hold_moved, received
 from services.risk.health import Health, Parts, initial_of, part_of, parts_of, price_seen, total
+from services.risk.leaving import matured
 from services.risk.lines import check_cash
 from services.risk.open_orders import hold_asset
 from services.risk.state import Exposure, OpenOrder, State, Subaccount
@@ -74,6 +75,9 @@ def check_spot(state: State, subaccount: Subaccount, market: Market, change: Cha
             return Refusal(Reason.INSUFFICIENT_FUNDS, available)
     for side, hold in ((Side.BUY, change.buy_hold), (Side.SELL, change.sell_hold)):
         part_of(parts, hold_asset(market, side)).holds += hold
+    given = [part_of(parts, hold_asset(market, side)) for side in (Side.BUY, Side.SELL)]
+    if any(part.net < part.holds for part in given):
+        parts = matured(state, subaccount, parts)  # What is borrowed is borrowed on what may leave.
     missing = missing_initial(state, subaccount, parts, new_flows(state, market, change))
     return Refusal(Reason.INSUFFICIENT_MARGIN, missing) if missing > 0 else None
 

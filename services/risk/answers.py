@@ -1,7 +1,7 @@
 """Matching's answers to orders: holds released on the outcome, fills booked in one entry each."""
 
 from services.core.contracts import base_amount, cash_flow, notional, value
-from services.core.fixed import FRACTION_ONE, account_of
+from services.core.fixed import FRACTION_ONE, Amount, account_of
 from services.core.markets import Market
 from services.core.messages import (
     Book,
@@ -22,7 +22,7 @@ from services.core.messages import (
     Side,
 )
 from services.core.reasons import Reason, Refusal
-from services.risk import brackets, claims, liquidation, margin, steps
+from services.risk import brackets, claims, liquidation, margin, profits, steps
 from services.risk.events import balance_changed
 from services.risk.open_orders import change_order, end_order, hold_asset, name_order, settle_terms
 from services.risk.state import Exposure, OpenOrder, State, Subaccount, Terms, drop_empty, exposure_of, post
@@ -195,6 +195,8 @@ def process_fill(state: State, fill: OrderFilled) -> list[Message]:
     for asset in moving:
         events += claims.tidy(state, subaccount, asset)
         claims.put_back(state, subaccount, asset)
+    if market.is_spot or exposure.lent_against:
+        profits.lend_against(state, subaccount)
     if order.group or order.exits or subaccount.triggers:
         events += brackets.after_fill(state, subaccount, exposure, order, fill)
     drop_empty(state, subaccount, market.id)
@@ -250,7 +252,8 @@ def book_fill(
     owner, asset, exposure = subaccount.id, market.settlement_asset, subaccount.exposures[market.id]
     after = exposure.size + fill.size
     pulse = state.pulses.get(market.id)
-    update_basis(state, market, exposure, fill, after)
+    realised = update_basis(state, market, exposure, fill, after)
+    profits.realise(state, subaccount, market.id, realised)
     legs: list[Leg] = [
         (Book.POSITION, owner, market.id, -market.id, fill.size),
         (Book.CLEARING, 0, market.id, -market.id, -fill.size),
@@ -285,9 +288,12 @@ def book_spot_fill(
     return post(state, "fill", fill.trade_id, legs)
 
 
-def update_basis(state: State, market: Market, exposure: Exposure, fill: OrderFilled, after: int) -> None:
-    """Keep the cash flow since entry: added by an increase, reduced pro rata by a close, begun anew by a flip (M-2)."""
-    before = exposure.size
+def update_basis(state: State, market: Market, exposure: Exposure, fill: OrderFilled, after: int) -> Amount:
+    """Keep the cash flow since entry: added by an increase, reduced pro rata by a close, begun anew by a flip (M-2).
+
+    Returns what is realised.
+    """
+    before, whole = exposure.size, exposure.basis + fill.cash
     if after == 0:
         exposure.basis = 0
     elif before * fill.size >= 0:
@@ -298,3 +304,4 @@ def update_basis(state: State, market: Market, exposure: Exposure, fill: OrderFi
     else:
         exposure.basis = cash_flow(market, after, fill.price)
         exposure.since_ms = state.now_ms
+    return whole - exposure.basis

@@ -34,9 +34,11 @@ def check_pools(state: State) -> None:
     behind: dict[tuple[MarketId, int], int] = {}
     waits: dict[tuple[AssetId, int], int] = {}
     held: dict[AssetId, Amount] = {}
+    against: dict[MarketId, Amount] = {}
     for subaccount in state.subaccounts.values():
         add_all(held, subaccount.lines_held)
         for market_id, exposure in subaccount.exposures.items():
+            against[market_id] = against.get(market_id, 0) + exposure.lent_against
             if exposure.series == OUT:
                 invariant(not exposure.size or market_id not in state.pulses, "a position waits behind a series")
                 continue
@@ -45,6 +47,7 @@ def check_pools(state: State) -> None:
             behind[key] = behind.get(key, 0) + div_exact(abs(exposure.size), market.lot)
             waits[place] = waits.get(place, 0) + waiting(exposure, pulse, market.lot)
     for market_id, pulse in state.pulses.items():
+        invariant(pulse.lent_against == against.get(market_id, 0), "what has left against profit is recounted")
         for series, lots in enumerate(pulse.behind):
             invariant(lots == behind.get((market_id, series), 0), "lots behind a series are recounted")
     for asset, pool in state.pools.items():

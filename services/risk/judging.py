@@ -5,7 +5,7 @@ Nobody else can be due: a subaccount that nothing has touched is inside its box.
 
 from services.core.fixed import FRACTION_ONE, LIMIT, AssetId, MarketId, Price, div_floor
 from services.core.messages import Message
-from services.risk import box, converting, lending, liquidation
+from services.risk import box, converting, lending, liquidation, profits
 from services.risk.health import Health, health, is_due
 from services.risk.margin_call import POINT, margin_call, narrow_marks, surplus
 from services.risk.state import Mark, Stage, State, Subaccount
@@ -88,6 +88,7 @@ def touch(state: State, subaccount: Subaccount) -> list[Message]:
     events: list[Message] = []
     for asset in list(subaccount.claims):
         events += lending.look_after(state, subaccount, asset)
+    profits.lend_against(state, subaccount)
     return events
 
 

@@ -4,38 +4,16 @@ What leaves must leave enough margin behind, and it may be floating profit only 
 goes on earning.
 """
 
-from typing import NamedTuple
-
-from services.core.contracts import notional, value
-from services.core.fixed import FRACTION_ONE, Amount, AssetId, MarketId, Milliseconds, Size, div_ceil, div_floor
-from services.core.markets import Market
-from services.core.messages import Mode
+from services.core.contracts import notional
+from services.core.fixed import FRACTION_ONE, Amount, AssetId, div_ceil
 from services.risk import margin
 from services.risk.fills import hold_moved, required
 from services.risk.health import Parts, has_ended, part_of, parts_of, total
-from services.risk.shares import pulsing
-from services.risk.state import Exposure, Pulse, State, Subaccount
+from services.risk.profits import withheld
+from services.risk.state import State, Subaccount
 
-AGE_MS: Milliseconds = 60_000
-"""Profit younger than this does not leave."""
-PARTS_THAT_LEAVE = 2
-"""At most one of so many equal parts of the matured profit leaves."""
 NOTIONAL_HALF_BAND = 2
 """Depth is what lies within half the band, so closing on it costs at most half the band of the notional."""
-
-
-class Profit(NamedTuple):
-    """Profit of one position since entry that is in claims: in all, and how much of it may leave."""
-
-    whole: Amount
-    free: Amount
-    market: Market
-    pulse: Pulse
-
-    @property
-    def withheld(self) -> Amount:
-        """What stays, though it is collateral."""
-        return self.whole - self.free
 
 
 def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Amount:
@@ -70,12 +48,17 @@ def available_amount(state: State, subaccount: Subaccount, asset: AssetId) -> Am
 
 
 def parts_left(state: State, subaccount: Subaccount) -> Parts:
-    """What a subaccount has and needs without floating profit: that of now, and that which pulses brought and which has not matured."""
-    parts = parts_of(state, subaccount)
+    """What a subaccount has and needs without profit that has not matured, and without what marks have moved against open orders."""
+    parts = matured(state, subaccount, parts_of(state, subaccount))
+    hold_moved(state, subaccount, parts, at_most=False)
+    return parts
+
+
+def matured(state: State, subaccount: Subaccount, parts: Parts) -> Parts:
+    """Take out what floats since the last pulse, and profit that has not matured: nothing is paid out or borrowed on it (M-11)."""
     for asset, part in parts.items():
         part.profit = min(0, part.profit)
-        part.idle -= sum(one.withheld for one in profits(state, subaccount, asset))
-    hold_moved(state, subaccount, parts, at_most=False)
+        part.idle -= withheld(state, subaccount, asset)
     return parts
 
 
@@ -92,44 +75,3 @@ def must_stay(state: State, subaccount: Subaccount) -> tuple[Amount, Amount]:
                 cost = div_ceil(held * market.band, NOTIONAL_HALF_BAND * FRACTION_ONE)
                 closing += required(state, market.settlement_asset, cost)
     return least, closing
-
-
-def profits(state: State, subaccount: Subaccount, asset: AssetId) -> list[Profit]:
-    """Profits that pulses have brought to positions of an asset."""
-    return [
-        found
-        for market, exposure, pulse in pulsing(state, subaccount, asset)
-        if (found := profit_of(state, subaccount, market, exposure, pulse)).whole > 0
-    ]
-
-
-def profit_of(state: State, subaccount: Subaccount, market: Market, exposure: Exposure, pulse: Pulse) -> Profit:
-    """Profit of a position up to the last pulse; half of it may leave, at the worst of the slow price, the matured price and the mark.
-
-    Nothing may of a position increased less than a minute ago or since its profit matured last, none that is deeper than its book, and
-    none of an account that does not realise profits (F-5.6); never more than the market lends against.
-
-    Rounds   down, against the account
-    Source   M-11, a.4, a.5
-    """
-    whole = max(0, exposure.basis + value(market, exposure.size, pulse.mark))
-    slow = pulse.slow_low if exposure.size > 0 else pulse.slow_high
-    is_young = exposure.since_ms > min(pulse.matured_ms, state.now_ms - AGE_MS)
-    if not whole or not slow or not pulse.matured or is_young or is_deeper(state, market.id, exposure.size):
-        return Profit(whole, 0, market, pulse)
-    if not subaccount.modes & Mode.REALISE:
-        return Profit(whole, 0, market, pulse)
-    least = min(
-        exposure.basis + value(market, exposure.size, price)
-        for price in (slow, pulse.matured, state.marks[market.id].price)
-    )
-    free = min(whole, div_floor(max(0, least), PARTS_THAT_LEAVE))
-    if market.profit_debt_max:
-        free = min(free, market.profit_debt_max)
-    return Profit(whole, free, market, pulse)
-
-
-def is_deeper(state: State, market: MarketId, size: Size) -> bool:
-    """Whether a position is larger than what its book takes within half the band, as its last sample said: no figure is none."""
-    mark = state.marks[market]
-    return abs(size) > (mark.bid_depth if size > 0 else mark.ask_depth)

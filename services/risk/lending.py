@@ -25,7 +25,9 @@ from services.risk.access import take_up
 from services.risk.admission import missing_initial
 from services.risk.events import balance_changed
 from services.risk.health import parts_of
+from services.risk.leaving import matured
 from services.risk.orders import refuse
+from services.risk.profits import lend_against
 from services.risk.shares import lent_and_owed
 from services.risk.state import Pool, State, Subaccount, post
 
@@ -172,6 +174,7 @@ def process_borrow(state: State, borrow: Borrow) -> list[Message]:
         (Book.IDLE, subaccount.id, 0, borrow.asset, borrow.amount),
     ]
     events.append(post(state, "borrow", 0, legs))
+    lend_against(state, subaccount)
     if fee:
         events.append(InterestAccrued(subaccount.id, borrow.asset, -fee, debt, period, period, entry_fee=True))
     return finish(state, borrow, events, "borrow")
@@ -192,7 +195,7 @@ def check_borrow(state: State, subaccount: Subaccount, pool: Pool, borrow: Borro
         return Refusal(Reason.BORROW_LIMIT, room)
     if borrow.amount > pool.line:
         return Refusal(Reason.NO_LIQUIDITY, max(0, pool.line))
-    missing = missing_initial(state, subaccount, parts_of(state, subaccount))
+    missing = missing_initial(state, subaccount, matured(state, subaccount, parts_of(state, subaccount)))
     return Refusal(Reason.INSUFFICIENT_MARGIN, missing) if missing > 0 else None
 
 

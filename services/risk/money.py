@@ -24,8 +24,9 @@ from services.core.spine import machine_number
 from services.risk import claims, lines
 from services.risk.access import take_up
 from services.risk.events import balance_changed
-from services.risk.leaving import available_amount, profits
+from services.risk.leaving import available_amount
 from services.risk.orders import refuse
+from services.risk.profits import lend_against, withheld
 from services.risk.shares import lent_and_owed
 from services.risk.state import Account, Key, State, Subaccount, post
 
@@ -112,6 +113,7 @@ def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:
     legs: list[Leg] = [*claims.drawn(state, subaccount, asset, amount), (Book.TRANSIT, SETTLEMENT, 0, asset, amount)]
     events.append(post(state, "withdrawal", identity, legs))
     claims.put_back(state, subaccount, asset)
+    lend_against(state, subaccount)
     return [
         *events,
         balance_changed(state, subaccount, withdraw.asset, "withdrawal"),
@@ -141,6 +143,7 @@ def process_transfer(state: State, transfer: Transfer) -> list[Message]:
     for subaccount in (giver, receiver):
         events += claims.tidy(state, subaccount, asset)
         claims.put_back(state, subaccount, asset)
+    lend_against(state, giver)
     return [
         *events,
         balance_changed(state, giver, asset, "transfer"),
@@ -174,7 +177,7 @@ def check_leaving(state: State, leaving: Withdraw | Transfer) -> Refusal | None:
         return Refusal(Reason.ACCOUNT_LIQUIDATING)
     available = available_amount(state, subaccount, leaving.asset)
     if leaving.amount > available:
-        stays = sum(one.withheld for one in profits(state, subaccount, leaving.asset))
+        stays = withheld(state, subaccount, leaving.asset)
         is_unripe = available < leaving.amount <= available + stays
         return Refusal(Reason.PROFIT_NOT_MATURED if is_unripe else Reason.INSUFFICIENT_FUNDS, available)
     if leaving.asset in state.pools:

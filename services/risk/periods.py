@@ -30,7 +30,10 @@ def process_opened(state: State, opened: PeriodOpened) -> list[Message]:
     pool.indices, pool.state, pool.stress = opened.indices, opened.state, opened.stress
     pool.line = max(0, pool.line + opened.line) if opened.line < 0 else pool.line + opened.line
     pool.borrow_room = min(opened.borrow_room, max(0, pool.line - pool.fresh))
-    pool.lend_room = opened.lend_room
+    pool.lend_room, pool.profit_room = opened.lend_room, opened.profit_room
+    for market, room in opened.profit_rooms:
+        if market in state.pulses:
+            state.pulses[market].room = room
     pool.short_groups = opened.short_groups
     state.timers.arm(opened.indices.closes_at_ms, TimerKind.PERIOD, asset)
     mature(state, asset, opened.short_groups)
@@ -50,6 +53,11 @@ def report(state: State, asset: AssetId) -> PoolDelta:
             state.pulses[market.id].reported = state.pulses[market.id].mark
             state.pulses[market.id].reported_ms = state.now_ms
     clearing = sum(cleared(state, market.id, asset) for market in markets)
+    debts = [
+        (market.id, state.pulses[market.id].lent_against, market.profit_debt_max)
+        for market in markets
+        if market.id in state.pulses
+    ]
     carry = sum(state.pulses[market.id].carry for market in markets if market.id in state.pulses)
     pool.fresh = 0
     return PoolDelta(
@@ -64,6 +72,8 @@ def report(state: State, asset: AssetId) -> PoolDelta:
         pool.held,
         pool.loss,
         shortfalls(state),
+        sum(amount for _market, amount, _most in debts),
+        debts,
     )
 
 

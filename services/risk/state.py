@@ -111,7 +111,7 @@ class Exposure:
 
     In a market that pulses the cash is zero: what a position has won or lost up to the last pulse is in claims. `series` is the one that
     it waits behind, -1 for none; `series_seen` and `profit_seen` are where that and the market's profit per lot stood when it was put
-    there, `zero` is where its wire lies (M-8).
+    there, `zero` is where its wire lies (M-8). `lent_against` is what has left against its floating profit (reliability a.4).
     """
 
     market: MarketId
@@ -133,6 +133,7 @@ class Exposure:
     series_seen: Parts = (0, 0)
     profit_seen: Parts = (0, 0)
     zero: int = 0
+    lent_against: Amount = 0
 
     def note_mark(self, order: OpenOrder) -> None:
         """Widen the marks held by those of an order."""
@@ -199,6 +200,7 @@ class Subaccount:
     `cancel_timers` are the times at which it and the slices of TWAPs are looked at, earliest last. `protections` of its quotes are
     (interval, most quantity, most delta, time frozen).
     Spot orders hold of a pooled asset what is `kept` of idle and, for the rest, what `lines_held` has taken of the shard's line.
+    `realised` is the profit that closing brought in markets that pulse, and when last: it matures like floating profit (M-11).
     """
 
     id: SubaccountId
@@ -223,6 +225,7 @@ class Subaccount:
     modes: int = MODES_DEFAULT
     kept: dict[AssetId, Amount] = field(default_factory=dict)
     lines_held: dict[AssetId, Amount] = field(default_factory=dict)
+    realised: dict[MarketId, tuple[Amount, Milliseconds]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -281,7 +284,8 @@ class Pulse:
 
     `profit` is what a long lot has received in all, `carry` what the pool's cash has of this market beyond whole units; parts of 1e18.
     Profit has matured up to the mark `matured`, the last one of a period that closed well, of positions as old as `matured_ms`;
-    `reported` is that of the period reported last, at `reported_ms`. The slow prices are those of the last pulse (M-11).
+    `reported` is that of the period reported last, at `reported_ms`. The slow prices are those of the last pulse (M-11). What has left
+    against floating profit is `lent_against`; `room` is what more may below the market's cap.
     """
 
     mark: Price
@@ -296,6 +300,8 @@ class Pulse:
     reported_ms: Milliseconds = 0
     matured: Price = 0
     matured_ms: Milliseconds = 0
+    lent_against: Amount = 0
+    room: Amount = 0
 
 
 @dataclass(slots=True)
@@ -398,5 +404,7 @@ def drop_empty(state: State, subaccount: Subaccount, market: MarketId) -> None:
     """Forget an exposure without position and orders."""
     exposure = subaccount.exposures.get(market)
     if exposure is not None and not exposure.size and not exposure.cash and not exposure.orders:
+        if exposure.lent_against:
+            state.pulses[market].lent_against -= exposure.lent_against
         del subaccount.exposures[market]
         del state.holders[market][subaccount.id]

@@ -3,8 +3,9 @@
 from services.core.fixed import Amount, AssetId, div_floor
 from services.core.messages import Mode
 from services.risk.health import total
-from services.risk.leaving import PARTS_THAT_LEAVE, Profit, available_amount, is_deeper, must_stay, parts_left, profits
+from services.risk.leaving import available_amount, must_stay, parts_left
 from services.risk.lines import cash_of
+from services.risk.profits import PARTS_THAT_LEAVE, Profit, is_deeper, profits, realised_lately, withheld
 from services.risk.shares import lent_and_owed
 from services.risk.state import State, Subaccount
 from vigil.v1 import trading_pb2 as pb
@@ -26,12 +27,13 @@ def withdrawable(state: State, subaccount: Subaccount, asset: AssetId) -> pb.Wit
     cash, floating = cash_of(state, subaccount, asset, subaccount.modes), profits(state, subaccount, asset)
     by_margin = available_amount(state, subaccount, asset)
     amount = min(by_margin, cash.amount)
-    lines = lines_of(state, subaccount, asset, floating, by_margin)
+    lines = lines_of(state, subaccount, asset, by_margin)
     if asset in state.pools:
         lines.append(pb.WithdrawableLine(name="cash that can be had now", amount=cash.amount, is_limit=True))
     binding = binding_of(state, subaccount, asset, floating, by_margin, cash.amount)
     pool = state.pools.get(asset)
-    maturing = sum(div_floor(one.whole, PARTS_THAT_LEAVE) for one in floating if not one.free)
+    maturing = realised_lately(state, subaccount, asset)
+    maturing += sum(div_floor(one.whole, PARTS_THAT_LEAVE) for one in floating if not one.free)
     return pb.Withdrawable(
         subaccount=subaccount.id,
         at_ms=state.now_ms,
@@ -45,9 +47,7 @@ def withdrawable(state: State, subaccount: Subaccount, asset: AssetId) -> pb.Wit
     )
 
 
-def lines_of(
-    state: State, subaccount: Subaccount, asset: AssetId, floating: list[Profit], by_margin: Amount
-) -> list[pb.WithdrawableLine]:
+def lines_of(state: State, subaccount: Subaccount, asset: AssetId, by_margin: Amount) -> list[pb.WithdrawableLine]:
     """What there is, then what must stay; they add up to what margin and maturity let go."""
     lent, owed = lent_and_owed(state, subaccount, asset)
     part = parts_left(state, subaccount).get(asset)
@@ -57,7 +57,7 @@ def lines_of(
         ("idle", subaccount.idle.get(asset, 0)),
         ("lent", lent),
         ("owed", -owed),
-        ("profit that has not matured, or stays", -sum(one.withheld for one in floating)),
+        ("profit that has not matured, or stays", -withheld(state, subaccount, asset)),
         ("loss since the last pulse or settlement", part.profit),
         ("held by orders", -part.holds),
     ]
@@ -87,6 +87,8 @@ def binding_of(
 def bound_of_profit(state: State, subaccount: Subaccount, floating: list[Profit]) -> "pb.WithdrawalBound.ValueType":
     """Why floating profit stays, if any does."""
     held = [one for one in floating if one.withheld]
+    if any(realised_lately(state, subaccount, asset) for asset in state.pools):
+        return pb.WITHDRAWAL_BOUND_MATURITY
     if not held:
         return pb.WITHDRAWAL_BOUND_BALANCE
     if not subaccount.modes & Mode.REALISE:
