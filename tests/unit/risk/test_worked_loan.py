@@ -48,7 +48,7 @@ TERMS = PoolTerms(
     convert_bound=97 * PERCENT,
     period_ms=60_000,
 )
-"""As `deploy/markets.toml` lists USDC."""
+"""Curve, throttle and period as `deploy/markets.toml` lists USDC."""
 PERPETUAL = but(BTC, pulse_interval_ms=10_000, withdrawal_fraction=10 * PERCENT)
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 
