@@ -108,8 +108,8 @@ def lend_rooms(pool: Pool, claims: Amount, count: int) -> list[Amount]:
 
 def profit_rooms(pool: Pool, reports: list[PoolDelta]) -> list[Amount]:
     """What more each shard may let leave against floating profit below the pool's cap, in equal parts (reliability a.4)."""
-    owed = sum(report.profit_debt for report in reports)
-    return shared(cap_room(pool.terms.profit_debt_max, owed) if may_borrow(pool) else 0, [0] * len(reports))
+    pool.profit_debt = sum(report.profit_debt for report in reports)
+    return shared(cap_room(pool.terms.profit_debt_max, pool.profit_debt) if may_borrow(pool) else 0, [0] * len(reports))
 
 
 def market_rooms(pool: Pool, reports: list[PoolDelta]) -> dict[MarketId, list[Amount]]:

@@ -16,6 +16,7 @@ RESERVE = Family("vigil_pool_reserve_units", f"The pool's own, {UNITS}", ASSET)
 KEPT_BACK = Family("vigil_pool_kept_back_units", f"Gains that are given out later, {UNITS}", ASSET)
 LOSS = Family("vigil_pool_loss_units", f"Bad debt not borne yet, {UNITS}", ASSET)
 BORNE = Family("vigil_pool_loss_borne_units", f"Bad debt borne, less what was recovered, {UNITS}", (*ASSET, "by"))
+PROFIT_LENT = Family("vigil_pool_profit_lent_units", f"What has left against floating profit, {UNITS}", ASSET)
 USED = Family("vigil_pool_utilisation", "Borrowed of supplied", ASSET)
 BOUND = Family("vigil_pool_throttle_bound", "Utilisation that borrows and redemptions may reach", ASSET)
 BORROW_RATE = Family("vigil_pool_borrow_rate", "What borrowers pay, per year", ASSET)
@@ -30,7 +31,7 @@ WAITING = Family("vigil_pool_waiting_shards", "Risk partitions that have not rep
 PASSED_OVER = Family("vigil_pool_reports_passed_over", "Reports that changed nothing", ASSET, "counter")
 FULL = Family("vigil_pool_full_in_seconds", "When the pool would be fully used; -1: not within a week", ASSET)
 FAMILIES = (
-    *(SUPPLIED, BORROWED, CASH, LINES, RESERVE, KEPT_BACK, LOSS, BORNE),
+    *(SUPPLIED, BORROWED, CASH, LINES, RESERVE, KEPT_BACK, LOSS, BORNE, PROFIT_LENT),
     *(USED, BOUND, BORROW_RATE, LEND_RATE, SUPPLY_INDEX, BORROW_INDEX),
     *(STRESS, STATE, PERIOD, LATE, WAITING, PASSED_OVER, FULL),
 )
@@ -55,6 +56,7 @@ def amounts(pool: Pool, asset: tuple[str]) -> Iterator[Reading]:
     yield Reading(RESERVE, asset, pool.reserve)
     yield Reading(KEPT_BACK, asset, pool.kept_back)
     yield Reading(LOSS, asset, pool.loss)
+    yield Reading(PROFIT_LENT, asset, pool.profit_debt)
     yield Reading(BORNE, (*asset, "reserve"), pool.by_reserve)
     yield Reading(BORNE, (*asset, "suppliers"), pool.by_suppliers)
 

@@ -55,6 +55,12 @@ def take_out(state: State, subaccount: Subaccount, asset: AssetId) -> list[Messa
         amount = claim.debt or claim.supply
         period = pool.indices.period
         events.append(InterestAccrued(subaccount.id, asset, earned, amount, claim.period_seen, period))
+    if claim.entry_fees:
+        period = pool.indices.period
+        events.append(
+            InterestAccrued(subaccount.id, asset, -claim.entry_fees, claim.debt, period, period, entry_fee=True)
+        )
+        claim.entry_fees = 0
     if shares or earned:
         events.append(balance_changed(state, subaccount, asset, "pulse"))
     claim.worth_seen, claim.period_seen = now, pool.indices.period
@@ -179,7 +185,9 @@ def drawn(state: State, subaccount: Subaccount, asset: AssetId, amount: Amount) 
     burnt = min(rest, lent)
     supply = claim.supply if burnt == lent else p.supply_burnt(period, burnt)
     borrowed = rest - burnt
-    debt = p.debt_minted(period, borrowed + p.entry_fee(period, borrowed)) if borrowed else 0
+    fee = p.entry_fee(period, borrowed) if borrowed else 0
+    debt = p.debt_minted(period, borrowed + fee) if borrowed else 0
+    claim.entry_fees += fee
     pool.borrow_room -= borrowed
     return [*legs, *share_legs(subaccount, asset, -supply, debt), (Book.POOL_CASH, 0, 0, asset, -rest)]
 

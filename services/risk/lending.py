@@ -174,9 +174,9 @@ def process_borrow(state: State, borrow: Borrow) -> list[Message]:
         (Book.IDLE, subaccount.id, 0, borrow.asset, borrow.amount),
     ]
     events.append(post(state, "borrow", 0, legs))
-    lend_against(state, subaccount)
     if fee:
         events.append(InterestAccrued(subaccount.id, borrow.asset, -fee, debt, period, period, entry_fee=True))
+    lend_against(state, subaccount)
     return finish(state, borrow, events, "borrow")
 
 

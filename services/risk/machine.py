@@ -219,6 +219,8 @@ def process_market_state(state: State, changed: m.MarketStateChanged) -> list[Me
 def process_asset(state: State, listed: m.AssetListed) -> list[Message]:
     """Know an asset."""
     state.assets[listed.asset.id] = listed.asset
+    if listed.asset.pool is None:
+        pulse.end_without_pool(state, listed.asset.id)
     return periods.know(state, listed.asset)
 
 

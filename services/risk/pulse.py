@@ -5,7 +5,7 @@ A pulse moves four series of shares per market and the shard's sums behind them;
 
 from services.core import pool as p
 from services.core.contracts import UNIT_VALUE, unit_value, value
-from services.core.fixed import MarketId, Price, div_exact, div_floor
+from services.core.fixed import AssetId, MarketId, Price, div_exact, div_floor
 from services.core.markets import Market
 from services.core.messages import Book, Message
 from services.core.pool import PARTS_ONE, join, split
@@ -20,10 +20,20 @@ KEYS = ((p.SUPPLY, LONG), (p.SUPPLY, SHORT), (p.DEBT, LONG), (p.DEBT, SHORT))
 
 
 def begin(state: State, market: Market, mark_price: Price) -> None:
-    """Let a market's positions pulse from its first mark on, if it is listed so and its asset has a pool."""
-    if market.pulse_interval_ms and market.settlement_asset in state.pools:
+    """Let a market's positions pulse from its first mark on, if it is listed so and its asset has a pool, or may have one.
+
+    An asset may be heard of later than the first mark; until then nobody can have a position in the market here.
+    """
+    asset = market.settlement_asset
+    if market.pulse_interval_ms and (asset in state.pools or asset not in state.assets):
         lot_value = div_floor(abs(lot_worth(market, mark_price)), PARTS_ONE)
         state.pulses[market.id] = Pulse(mark_price, zeros=[zeros_for(lot_value) for _ in KEYS])
+
+
+def end_without_pool(state: State, asset: AssetId) -> None:
+    """Let the markets of an asset that turns out to have no pool settle as they always did."""
+    for market_id in [one for one in state.pulses if state.markets[one].settlement_asset == asset]:
+        del state.pulses[market_id]
 
 
 def lot_worth(market: Market, mark_price: Price) -> int:
@@ -53,7 +63,9 @@ def step(state: State, market: Market, change: int) -> list[Message]:
     are posted against the market's clearing, and the rest is carried.
     """
     asset, pulse = market.settlement_asset, state.pulses[market.id]
-    pool = state.pools[asset]
+    pool = state.pools.get(asset)
+    if pool is None:  # Nobody has a position yet.
+        return []
     moves = [p.series_step(pool.indices, claim, change * side) for claim, side in KEYS]
     alone: list[int] = []
     for key, move in enumerate(moves):

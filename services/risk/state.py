@@ -182,7 +182,8 @@ class Claim:
     """Shares of a subaccount in a pool, without those that pulses have not booked yet; supply or debt, never both.
 
     `willed` are supply shares lent by will, which stay lent without Mode.LEND. `worth_seen` is what it all was worth, less what it owed,
-    when it was last put back, in `period_seen`: what it is worth beyond that and beyond what pulses brought is interest.
+    when it was last put back, in `period_seen`: what it is worth beyond that and beyond what pulses brought is interest. `entry_fees`
+    have been owed since then (F-5.8).
     """
 
     supply: int = 0
@@ -190,6 +191,7 @@ class Claim:
     willed: int = 0
     worth_seen: Amount = 0
     period_seen: int = 0
+    entry_fees: Amount = 0
 
 
 @dataclass(slots=True)

@@ -126,3 +126,14 @@ def test_caps_bound_what_may_be_lent_and_borrowed_by_will() -> None:
     assert opened.lend_room == 250 * UNIT
     assert opened.profit_room == 25 * UNIT
     assert opened.line > opened.borrow_room, "what may not be borrowed can be redeemed"
+
+
+def test_what_leaves_against_profits_of_a_market_has_a_room_on_every_shard() -> None:
+    shards = Shards(FREE, shards=2)
+    market, other = 1, 3
+    reports = [
+        but(shards.delta(0, 1_000, cash=1_000), profit_debts=[(market, 20 * UNIT, 100 * UNIT), (other, 5, 0)]),
+        but(shards.delta(1, 1_000, cash=1_000), profit_debts=[(market, 40 * UNIT, 90 * UNIT)]),
+    ]
+    said = [event for report in reports for event in shards.report(report)]
+    assert [one.profit_rooms for one in only(m.PeriodOpened, said)] == [[(market, 15 * UNIT // 2)]] * 2

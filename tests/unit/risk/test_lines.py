@@ -126,6 +126,8 @@ def test_spot_is_bought_with_borrowed_money_where_a_mode_says_so(risk: Driven) -
     assert lent == 0
     assert fee <= owed - borrowed <= fee + 2
     assert (cash(risk), claim(risk, 2)) == ((10_000 * USD - 2 * HOLD, 0), (2 * 10**7, 0))
+    told = only(m.InterestAccrued, risk.tell(m.DepositCredited(ALICE.subaccount, 1, 1, 99)))
+    assert [one.amount for one in told if one.entry_fee] == [-fee]
 
 
 def test_a_coin_that_is_borrowed_is_sold(risk: Driven) -> None:

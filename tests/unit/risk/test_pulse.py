@@ -4,8 +4,8 @@ import pytest
 
 from services.core import messages as m
 from services.core.pool import DEBT, SUPPLY
-from tests.builders import ALICE, BOB, COIN, USDC_UNIT, Driven, but, only, the
-from tests.pools import PULSING, account, claim, fill, order, pay_in, pool_of, pooled, pulse, see, take
+from tests.builders import ALICE, BOB, COIN, DOLLAR, USDC, USDC_UNIT, Driven, but, genesis, only, the
+from tests.pools import POOLED_USDC, PULSING, account, claim, fill, order, pay_in, pool_of, pooled, pulse, see, take
 
 USD = USDC_UNIT
 FEE = 4 * USD
@@ -62,6 +62,27 @@ def test_exactly_zero_is_not_passed_by_a_supplier_but_by_a_debtor(risk: Driven) 
     assert only(m.BalanceChanged, pulse(risk, mark)) == []
     assert claim(risk) == (lent % USD, 0)
     assert only(m.BalanceChanged, pulse(risk, mark - 1))[-1].owed == USD - lent % USD
+
+
+def heard_late(asset: m.Message) -> Driven:
+    """A shard that hears of an asset after two marks of a market that settles in it."""
+    risk = Driven("risk", founding=genesis())
+    risk.tell(m.MarketListed(PULSING))
+    for number, price in enumerate((8_000, 8_100)):
+        risk.tell(m.SettlementMarked(1, price * DOLLAR, number))
+    risk.tell(m.FundingStepped(1, 1, 5, 0, 0))
+    risk.tell(asset)
+    return risk
+
+
+def test_an_asset_may_be_heard_of_after_the_first_marks() -> None:
+    risk = heard_late(m.AssetListed(POOLED_USDC))
+    see(risk, 8_100)
+    pay_in(risk, 2_000)
+    take(risk, 1, COIN, 8_100)
+    pulse(risk, 8_200)
+    assert claim(risk)[0] == 2_100 * USD - 405 * USD // 100
+    assert 1 not in heard_late(m.AssetListed(USDC)).state.pulses
 
 
 def test_funding_is_a_pulse_of_its_own(risk: Driven) -> None:
