@@ -1075,7 +1075,8 @@ class PoolDelta(Message, tag=140, frozen=True):
     Pairs are numbers in parts of 1e18 (`Parts` of pool.py). `line` is unused, `held` stands for orders; `loss` is the bad debt that the
     shard moved to the pool; what is recovered of it comes back as cash, and is no loss any more. `shortfalls` is, by market group, what
     its accounts may not be able to pay, in worth (M-11). `profit_debt` is what has left against floating profit, `profit_debts` the same
-    by market, with the most that the market allows, 0 for no limit.
+    by market, with the most that the market allows, 0 for no limit. `losses` is, by market group, the bad debt that nobody has made
+    good; `unmatured` the profit that has not matured in the groups that the pool has asked for (M-13).
     """
 
     shard: int
@@ -1091,6 +1092,8 @@ class PoolDelta(Message, tag=140, frozen=True):
     shortfalls: list[tuple[str, Amount]] = []
     profit_debt: Amount = 0
     profit_debts: list[tuple[MarketId, Amount, Amount]] = []
+    losses: list[tuple[str, Amount]] = []
+    unmatured: list[tuple[str, Amount]] = []
 
 
 class PeriodOpened(Message, tag=141, frozen=True):
@@ -1100,7 +1103,8 @@ class PeriodOpened(Message, tag=141, frozen=True):
     Rooms stand in the place of those of the period before: `borrow_room` is what may be borrowed by will from now on, 0 where the state or
     the stress forbids it; where the pool's terms have a cap, `lend_room` is what may be lent by will, `profit_room` what more may leave
     against floating profit, `profit_rooms` the same by market where a market has a cap. `short_groups` are the market groups whose
-    shortfalls do not fit their funds: their profit does not mature (M-11).
+    shortfalls do not fit their funds: their profit does not mature (M-11). The next report says what profit has not matured in the groups
+    `asked` for; of that `taken` bears bad debt now, pro rata (M-13).
     """
 
     shard: int
@@ -1114,6 +1118,8 @@ class PeriodOpened(Message, tag=141, frozen=True):
     lend_room: Amount = 0
     profit_room: Amount = 0
     profit_rooms: list[tuple[MarketId, Amount]] = []
+    asked: list[str] = []
+    taken: list[tuple[str, Amount]] = []
 
 
 class PoolUpdated(Message, tag=142, frozen=True):

@@ -31,7 +31,8 @@ def give_lines(state: State, pool: Pool, reports: list[PoolDelta], now: Standing
     given = lines_given(pool, reports, borrow, now)
     lend = lend_rooms(pool, now.claims, len(reports))
     profit, by_market = profit_rooms(pool, reports), market_rooms(pool, reports)
-    short = short_groups(state, reports)
+    short, taken = short_groups(state, reports), taken_of_profits(reports, pool.loss)
+    asked = [] if any(taken) else groups_asked(reports, pool.loss)
     return [
         PeriodOpened(
             report.shard,
@@ -45,6 +46,8 @@ def give_lines(state: State, pool: Pool, reports: list[PoolDelta], now: Standing
             lend[at],
             profit[at],
             [(market, rooms[at]) for market, rooms in by_market.items()],
+            asked,
+            taken[at],
         )
         for at, report in enumerate(reports)
     ]
@@ -146,3 +149,36 @@ def fund_worth(state: State, group: str) -> Amount:
     funds = state.funds.get(group, {})
     known = ((state.assets[asset], balance) for asset, balance in funds.items() if asset in state.assets)
     return sum(worth(asset, balance, PRICE_ONE) for asset, balance in known if is_unit(asset.collateral))
+
+
+def groups_asked(reports: list[PoolDelta], loss: Amount) -> list[str]:
+    """Market groups whose bad debt waits to be borne: profit that has not matured in them bears it before suppliers do (M-13)."""
+    return [group for group, amount in losses_of(reports).items() if amount > 0] if loss else []
+
+
+def losses_of(reports: list[PoolDelta]) -> dict[str, Amount]:
+    """Bad debt by market group, over all shards."""
+    losses: dict[str, Amount] = {}
+    for report in reports:
+        for group, amount in report.losses:
+            losses[group] = losses.get(group, 0) + amount
+    return dict(sorted(losses.items()))
+
+
+def taken_of_profits(reports: list[PoolDelta], loss: Amount) -> list[list[tuple[str, Amount]]]:
+    """What each shard takes of profits that have not matured, by group, in the parts in which they have it; together at most the loss.
+
+    Rounds   down: what is left suppliers bear
+    Source   M-13
+    """
+    taken: list[list[tuple[str, Amount]]] = [[] for _ in reports]
+    for group, lost in losses_of(reports).items():
+        have = [dict(report.unmatured).get(group, 0) for report in reports]
+        total = sum(have)
+        amount = min(max(0, lost), total, loss)
+        parts = [div_floor(amount * own, total) if amount else 0 for own in have]
+        loss -= sum(parts)
+        for at, part in enumerate(parts):
+            if part:
+                taken[at].append((group, part))
+    return taken

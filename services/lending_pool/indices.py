@@ -73,7 +73,7 @@ def recovered(books: Books, loss: Amount) -> tuple[Books, Amount]:
     """
     back = max(0, books.by_reserve + books.by_suppliers - loss)
     to_suppliers = min(back, books.by_suppliers)
-    to_reserve = back - to_suppliers
+    to_reserve = min(back - to_suppliers, books.by_reserve)
     return (
         books._replace(
             by_suppliers=books.by_suppliers - to_suppliers,
@@ -99,12 +99,12 @@ def reserve_part(gained: Amount, known: Amount, factor: Fraction) -> Amount:
     return div_floor(max(0, gained - known) * factor, FRACTION_ONE)
 
 
-def settle(period: Indices, totals: Totals, books: Books, factor: Fraction) -> Settled:
+def settle(period: Indices, totals: Totals, books: Books, factor: Fraction, *, waits_on: bool = False) -> Settled:
     """Close a period: losses to the reserve and the index, gains to the reserve and the index, what the cap holds back to later.
 
         assets        = cash + debt * borrow - reserve
         gained        = assets + loss - supply * supply index
-        supply index' = max(low, min(mint, assets / supply)),   low = burn with a loss, else supply index
+        supply index' = max(low, min(mint, assets / supply)),   low = burn with a loss that does not wait on, else supply index
         burn index'   = supply index' * (claims - loss) / claims
 
     Units    amounts in units of the asset, indices 1e-15, >= 0
@@ -118,7 +118,7 @@ def settle(period: Indices, totals: Totals, books: Books, factor: Fraction) -> S
     gained = assets + loss - claims_of(totals.supply, period.supply)
     part = reserve_part(gained, books.kept_back + restored, factor)
     assets -= part
-    supply = next_supply(period, totals.supply, assets, loss)
+    supply = next_supply(period, totals.supply, assets, 0 if waits_on else loss)
     claims = claims_of(totals.supply, supply)
     waits = max(0, min(loss, claims - assets))
     books = Books(

@@ -25,7 +25,8 @@ def open_period(state: State, pool: Pool) -> list[Message]:
     reports = [pool.reports[shard] for shard in sorted(pool.reports)]
     pool.reports = {}
     totals = added_up(reports)
-    settled = settle(pool.indices, totals, books_of(pool), pool.terms.reserve_factor)
+    by_profit = any(amount for report in reports for _group, amount in report.unmatured)
+    settled = settle(pool.indices, totals, books_of(pool), pool.terms.reserve_factor, waits_on=by_profit)
     owed = owed_of(totals.debt, pool.indices.borrow)
     used = utilisation(settled.claims, owed)
     losses = bear(pool, totals, settled)
@@ -50,7 +51,7 @@ def added_up(reports: list[PoolDelta]) -> Totals:
         debt=sum(join(report.debt) for report in reports),
         cash=sum(join(report.cash) for report in reports),
         clearing=sum(join(report.clearing) for report in reports),
-        loss=sum(report.loss for report in reports),
+        loss=max(0, sum(report.loss for report in reports)),  # Recovered after profits bore it, it is a gain.
     )
 
 

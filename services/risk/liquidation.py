@@ -253,6 +253,8 @@ def write_off(state: State, subaccount: Subaccount, answer: DeficitUncovered) ->
     _lent, owed = lent_and_owed(state, subaccount, asset)
     amount = min(answer.amount, owed)
     pool.loss += amount
+    group = subaccount.liquidation.group if subaccount.liquidation is not None else subaccount.group
+    pool.losses[group] = pool.losses.get(group, 0) + amount
     return amount, [
         (Book.POOL_CASH, 0, 0, asset, -amount),
         (Book.UNSETTLED, subaccount.id, 0, asset, -amount),

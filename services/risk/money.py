@@ -28,7 +28,7 @@ from services.risk.leaving import available_amount
 from services.risk.orders import refuse
 from services.risk.profits import lend_against, withheld
 from services.risk.shares import lent_and_owed
-from services.risk.state import Account, Key, State, Subaccount, post
+from services.risk.state import Account, Key, Pool, State, Subaccount, post
 
 SETTLEMENT = machine_number("settlement")
 
@@ -90,9 +90,18 @@ def recovered(state: State, subaccount: Subaccount, asset: AssetId, amount: Amou
     """Legs that settle an unsettled debt; what a pool has lost by it goes back to the pool, and is its loss no more (M-13)."""
     legs: list[Leg] = [(Book.UNSETTLED, subaccount.id, 0, asset, amount)]
     if asset in state.pools:
-        state.pools[asset].loss -= amount
+        made_good(state.pools[asset], amount)
         legs += [(Book.POOL_CASH, 0, 0, asset, amount), (Book.LOSS, 0, 0, asset, -amount)]
     return legs
+
+
+def made_good(pool: Pool, amount: Amount) -> None:
+    """Take what was recovered from a pool's loss, and from the groups' that make it up."""
+    pool.loss -= amount
+    for group in sorted(pool.losses):
+        part = max(0, min(amount, pool.losses[group]))
+        pool.losses[group] -= part
+        amount -= part
 
 
 def process_withdraw(state: State, withdraw: Withdraw) -> list[Message]:

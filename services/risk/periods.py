@@ -6,7 +6,7 @@ from services.core.markets import Asset
 from services.core.messages import Book, FundContributed, Leg, Message, Mode, PeriodOpened, PoolDelta
 from services.core.pool import DEBT, PARTS_ONE, SUPPLY, join, share_unit, split
 from services.core.spine import machine_number
-from services.risk import claims, health
+from services.risk import bad_debt, claims, health
 from services.risk.alarms import TimerKind
 from services.risk.events import balance_changed
 from services.risk.state import Pool, State, post
@@ -36,12 +36,14 @@ def process_opened(state: State, opened: PeriodOpened) -> list[Message]:
             state.pulses[market].room = room
     pool.short_groups = opened.short_groups
     state.timers.arm(opened.indices.closes_at_ms, TimerKind.PERIOD, asset)
+    pool.asked = opened.asked
+    borne = [event for group, amount in opened.taken for event in bad_debt.bear(state, asset, group, amount)]
     mature(state, asset, opened.short_groups)
     if fallen:  # A write-down takes from everybody who lends.
         for subaccount in state.subaccounts.values():
             if asset in subaccount.claims:
                 state.touched.setdefault(subaccount.id, 0)
-    return [*redeem_houses(state, asset, pool), *redeem_waiting(state, asset, pool)]
+    return [*borne, *redeem_houses(state, asset, pool), *redeem_waiting(state, asset, pool)]
 
 
 def report(state: State, asset: AssetId) -> PoolDelta:
@@ -74,6 +76,8 @@ def report(state: State, asset: AssetId) -> PoolDelta:
         shortfalls(state),
         sum(amount for _market, amount, _most in debts),
         debts,
+        [(group, amount) for group, amount in sorted(pool.losses.items()) if amount],
+        [(group, bad_debt.unmatured_in_all(state, asset, group)) for group in pool.asked],
     )
 
 

@@ -52,12 +52,14 @@ def profits(state: State, subaccount: Subaccount, asset: AssetId) -> list[Profit
     return found
 
 
-def realised_lately(state: State, subaccount: Subaccount, asset: AssetId) -> Amount:
-    """Profit that closing brought in periods that have not closed well: it matures like floating profit."""
+def realised_lately(state: State, subaccount: Subaccount, asset: AssetId, group: str = "") -> Amount:
+    """Profit that closing brought in periods that have not closed well, in all markets or a group: it matures like floating profit."""
     return sum(
         amount
         for market, (amount, at_ms) in subaccount.realised.items()
-        if state.markets[market].settlement_asset == asset and at_ms >= state.pulses[market].matured_ms
+        if state.markets[market].settlement_asset == asset
+        and group in ("", state.markets[market].group)
+        and at_ms >= state.pulses[market].matured_ms
     )
 
 

@@ -262,7 +262,8 @@ class Pool:
     """A shard's part of a pool: the period it has opened, its credit line, unused and held by orders, bad debt not recovered.
 
     `waiting` are the shares of supply and debt that pulses owe, in parts of 1e18; `redeeming` who waits for his claims to be paid out.
-    `fresh` is the cash that came in since the last report.
+    `fresh` is the cash that came in since the last report. `losses` is the bad debt by market group; of the groups `asked` for the next
+    report says what profit has not matured.
     """
 
     indices: Indices = FIRST
@@ -278,6 +279,8 @@ class Pool:
     profit_room: Amount = 0
     short_groups: list[str] = field(default_factory=list)
     fresh: Amount = 0
+    losses: dict[str, Amount] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -159,7 +159,7 @@ class Judge:
         now = Reserve(pool.reserve, pool.by_reserve, pool.by_suppliers)
         told = ((one.supply, one.debt, one.cash) for one in reports)
         supply, debt, cash = (sum(join(pair) for pair in pairs) for pairs in zip(*told, strict=True))
-        loss = sum(one.loss for one in reports) * PARTS_ONE
+        loss = max(0, sum(one.loss for one in reports)) * PARTS_ONE
         reports.clear()
         period = self.last[asset]
         owned = cash + debt * period.borrow // INDEX_ONE + loss
@@ -233,7 +233,7 @@ class Judge:
         oldest = min(one.period for one in opened)
         self.borne[asset] = [one for one in self.borne[asset] if one[0] > oldest]
         not_everywhere = sum(max(0, amount) for _period, amount in self.borne[asset])
-        loss = sum(state.pools[asset].loss for state in states) - pool.by_reserve - pool.by_suppliers + not_everywhere
+        loss = max(0, sum(state.pools[asset].loss for state in states)) - pool.by_reserve - pool.by_suppliers + not_everywhere
         claims = sum(outstanding(state, asset, SUPPLY) * one.supply for state, one in zip(states, opened, strict=True))
         debt = sum(outstanding(state, asset, DEBT) * one.borrow for state, one in zip(states, opened, strict=True))
         cash = sum(cash_parts(state, asset) for state in states)

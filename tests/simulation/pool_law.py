@@ -83,7 +83,7 @@ class Pools:
         law(cash + clearing >= lines * PARTS_ONE, f"the lines of asset {asset} are backed by cash: {lines}")
         last = min(part.indices.period for part in parts)
         self.borne[asset] = [one for one in self.borne.get(asset, []) if one[0] > last]
-        loss = sum(part.loss for part in parts) - self.written.get(asset, 0)
+        loss = max(0, sum(part.loss for part in parts)) - self.written.get(asset, 0)
         loss += sum(amount for _period, amount in self.borne[asset])
         owns = cash * INDEX_ONE + sum(part.owed for part in parts) + loss * UNIT
         claims = sum(part.claims for part in parts) + self.reserve.get(asset, 0) * UNIT

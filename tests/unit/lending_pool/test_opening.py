@@ -137,3 +137,29 @@ def test_rates_are_those_of_the_curve_at_what_was_used() -> None:
     assert (said.used, said.borrow_rate) == (45 * PERCENT, 5 * PERCENT // 2)
     assert said.lend_rate == said.borrow_rate * 45 // 100 * 9 // 10
     assert said.indices.rate == p.borrow_rate(TERMS, said.used)
+
+
+def test_profit_that_has_not_matured_bears_a_loss_before_suppliers_do() -> None:
+    shards = Shards(FREE, shards=2)
+    for shard in (0, 1):
+        shards.report(shards.delta(shard, 500, cash=500))
+
+    def period(loss: int, had: tuple[int, int], burnt: int = 0) -> list[m.PeriodOpened]:
+        """Let the period end with so much bad debt, profits that have not matured, and supply that bore it."""
+        reports = [
+            but(
+                shards.delta(shard, 500 - burnt, cash=500 - (100 if shard else 0), loss=loss * shard),
+                losses=[("main", loss * shard * UNIT)] if shard else [],
+                unmatured=[("main", had[shard] * UNIT)] if any(had) else [],
+            )
+            for shard in (0, 1)
+        ]
+        return only(m.PeriodOpened, [event for report in reports for event in shards.report(report)])
+
+    found = period(100, (0, 0))
+    assert [(one.asked, one.taken, one.indices.burn) for one in found] == [(["main"], [], ONE * 9 // 10)] * 2
+    found = period(100, (60, 20))
+    assert [one.taken for one in found] == [[("main", 60 * UNIT)], [("main", 20 * UNIT)]]
+    assert [(one.asked, one.indices.supply, one.indices.burn) for one in found] == [([], ONE, ONE * 9 // 10)] * 2
+    found = period(20, (0, 0), burnt=40)
+    assert [one.indices.supply for one in found] == [ONE * 900 // 920] * 2
