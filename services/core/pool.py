@@ -45,6 +45,10 @@ class PoolState(IntEnum):
     CLOSED = 2
 
 
+CAPITAL = ""
+"""Stands where a market group bears bad debt for the venue's own capital, the fees it has earned; no group is called so (M-13)."""
+
+
 class Stress(IntEnum):
     """Step of the published ladder that a pool stands on (M-10); each has those before it."""
 

@@ -6,7 +6,7 @@ from services.core.collateral import PRICE_ONE, worth
 from services.core.fixed import Amount, Fraction, MarketId, div_floor
 from services.core.markets import is_unit
 from services.core.messages import Message, PeriodOpened, PoolDelta
-from services.core.pool import PoolState, Stress, borrow_room, join
+from services.core.pool import CAPITAL, PoolState, Stress, borrow_room, join
 from services.lending_pool.indices import payable
 from services.lending_pool.lines import cap_room, demand_after, grants, is_flight, line_room, shared, shared_below
 from services.lending_pool.state import Pool, State
@@ -152,8 +152,9 @@ def fund_worth(state: State, group: str) -> Amount:
 
 
 def groups_asked(reports: list[PoolDelta], loss: Amount) -> list[str]:
-    """Market groups whose bad debt waits to be borne: profit that has not matured in them bears it before suppliers do (M-13)."""
-    return [group for group, amount in losses_of(reports).items() if amount > 0] if loss else []
+    """Market groups whose bad debt waits: profit that has not matured in them bears it, then the venue's capital, then suppliers (M-13)."""
+    groups = [group for group, amount in losses_of(reports).items() if amount > 0]
+    return [*groups, CAPITAL] if loss else []
 
 
 def losses_of(reports: list[PoolDelta]) -> dict[str, Amount]:
@@ -166,13 +167,15 @@ def losses_of(reports: list[PoolDelta]) -> dict[str, Amount]:
 
 
 def taken_of_profits(reports: list[PoolDelta], loss: Amount) -> list[list[tuple[str, Amount]]]:
-    """What each shard takes of profits that have not matured, by group, in the parts in which they have it; together at most the loss.
+    """What each shard takes of profits that have not matured, by group, in the parts in which they have it; then of the venue's capital.
+
+    Together it is at most the loss.
 
     Rounds   down: what is left suppliers bear
     Source   M-13
     """
     taken: list[list[tuple[str, Amount]]] = [[] for _ in reports]
-    for group, lost in losses_of(reports).items():
+    for group, lost in (*losses_of(reports).items(), (CAPITAL, loss)):
         have = [dict(report.unmatured).get(group, 0) for report in reports]
         total = sum(have)
         amount = min(max(0, lost), total, loss)

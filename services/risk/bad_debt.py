@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from services.core.contracts import value
 from services.core.fixed import Amount, AssetId, SubaccountId, div_floor
 from services.core.messages import Book, Message
+from services.core.pool import CAPITAL
 from services.risk import claims
 from services.risk.events import balance_changed
 from services.risk.profits import Profit, profits, realised_lately
@@ -13,7 +14,9 @@ from services.risk.state import State, Subaccount, post
 
 
 def unmatured_in_all(state: State, asset: AssetId, group: str) -> Amount:
-    """Profit of a market group that has not matured, on this shard."""
+    """Profit of a market group that has not matured, on this shard; or the fees that the venue has here, its capital."""
+    if group == CAPITAL:
+        return capital(state, asset)
     return sum(unmatured_of(state, asset, group).values())
 
 
@@ -44,13 +47,15 @@ def not_matured(one: Profit) -> Amount:
 
 
 def bear(state: State, asset: AssetId, group: str, amount: Amount) -> list[Message]:
-    """Take so much of the profits that have not matured, pro rata, and count it as recovered from the pool's loss.
+    """Take so much of the profits that have not matured, pro rata, or of the venue's capital; it is recovered from the pool's loss.
 
-    Supply is burnt and no cash moves: suppliers have to bear so much less.
+    Profits are burnt as supply, and no cash moves: suppliers have to bear so much less.
 
     Rounds   to whole units, in all exactly what is asked for, or all that there is
     Source   M-13
     """
+    if group == CAPITAL:
+        return bear_by_capital(state, asset, min(amount, capital(state, asset)))
     found = unmatured_of(state, asset, group)
     total = sum(found.values())
     left = min(amount, total)
@@ -61,6 +66,19 @@ def bear(state: State, asset: AssetId, group: str, amount: Amount) -> list[Messa
         if part:
             events += give_up(state, state.subaccounts[subaccount_id], asset, group, part)
     return events
+
+
+def capital(state: State, asset: AssetId) -> Amount:
+    """Fees of the venue on this shard, in cash."""
+    return state.house.get(Book.FEES, {}).get(0, {}).get(0, {}).get(asset, 0)
+
+
+def bear_by_capital(state: State, asset: AssetId, amount: Amount) -> list[Message]:
+    """Pay the pool from the venue's fees."""
+    if not amount:
+        return []
+    state.pools[asset].loss -= amount
+    return [post(state, "bad_debt", 0, [(Book.FEES, 0, 0, asset, -amount), (Book.POOL_CASH, 0, 0, asset, amount)])]
 
 
 def give_up(state: State, subaccount: Subaccount, asset: AssetId, group: str, amount: Amount) -> list[Message]:

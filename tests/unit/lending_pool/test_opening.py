@@ -150,16 +150,16 @@ def test_profit_that_has_not_matured_bears_a_loss_before_suppliers_do() -> None:
             but(
                 shards.delta(shard, 500 - burnt, cash=500 - (100 if shard else 0), loss=loss * shard),
                 losses=[("main", loss * shard * UNIT)] if shard else [],
-                unmatured=[("main", had[shard] * UNIT)] if any(had) else [],
+                unmatured=[("main", had[shard] * UNIT), (p.CAPITAL, shard * UNIT)] if any(had) else [],
             )
             for shard in (0, 1)
         ]
         return only(m.PeriodOpened, [event for report in reports for event in shards.report(report)])
 
     found = period(100, (0, 0))
-    assert [(one.asked, one.taken, one.indices.burn) for one in found] == [(["main"], [], ONE * 9 // 10)] * 2
+    assert [(one.asked, one.taken, one.indices.burn) for one in found] == [(["main", p.CAPITAL], [], ONE * 9 // 10)] * 2
     found = period(100, (60, 20))
-    assert [one.taken for one in found] == [[("main", 60 * UNIT)], [("main", 20 * UNIT)]]
+    assert [one.taken for one in found] == [[("main", 60 * UNIT)], [("main", 20 * UNIT), (p.CAPITAL, UNIT)]]
     assert [(one.asked, one.indices.supply, one.indices.burn) for one in found] == [([], ONE, ONE * 9 // 10)] * 2
     found = period(20, (0, 0), burnt=40)
     assert [one.indices.supply for one in found] == [ONE * 900 // 920] * 2

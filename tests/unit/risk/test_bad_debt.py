@@ -3,6 +3,7 @@
 import pytest
 
 from services.core import messages as m
+from services.core.pool import CAPITAL
 from tests.builders import ALICE, BOB, COIN, DOLLAR, USDC_UNIT, Driven, but, only, the
 from tests.pools import account, claim, opens, pay_in, pool_of, pooled, pulse, see, take
 
@@ -85,3 +86,15 @@ def test_whose_debt_it_was_is_remembered_by_group(risk: Driven) -> None:
     assert risk.state.pools[1].losses == {"main": 400 * USD}
     risk.tell(m.DepositCredited(ALICE.subaccount, 1, 100 * USD, 1))
     assert the(m.PoolDelta, [reported(risk)]).losses == [("main", 300 * USD)]
+
+
+def test_the_venues_fees_are_its_capital(risk: Driven) -> None:
+    opens(risk)
+    fees = 12 * USD
+    open_with(risk, asked=(CAPITAL,))
+    assert reported(risk).unmatured == [(CAPITAL, fees)]
+    before = pool_of(risk)[2]
+    open_with(risk, taken=((CAPITAL, 5 * USD),))
+    assert (pool_of(risk)[2] - before, risk.state.pools[1].loss) == (5 * USD, -5 * USD)
+    open_with(risk, asked=(CAPITAL,))
+    assert reported(risk).unmatured == [(CAPITAL, 7 * USD)]
