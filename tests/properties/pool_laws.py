@@ -233,7 +233,12 @@ class Judge:
         oldest = min(one.period for one in opened)
         self.borne[asset] = [one for one in self.borne[asset] if one[0] > oldest]
         not_everywhere = sum(max(0, amount) for _period, amount in self.borne[asset])
-        loss = max(0, sum(state.pools[asset].loss for state in states)) - pool.by_reserve - pool.by_suppliers + not_everywhere
+        loss = (
+            max(0, sum(state.pools[asset].loss for state in states))
+            - pool.by_reserve
+            - pool.by_suppliers
+            + not_everywhere
+        )
         claims = sum(outstanding(state, asset, SUPPLY) * one.supply for state, one in zip(states, opened, strict=True))
         debt = sum(outstanding(state, asset, DEBT) * one.borrow for state, one in zip(states, opened, strict=True))
         cash = sum(cash_parts(state, asset) for state in states)
