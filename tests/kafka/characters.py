@@ -1,4 +1,4 @@
-"""What the traders of a loaded venue do: ten characters, who together send every command there is, in every kind of market."""
+"""What the traders of a loaded venue do: eleven characters, who together send every command there is, in every kind of market."""
 
 from services.client import SigningKey
 from services.client.commands import (
@@ -14,6 +14,13 @@ from services.client.commands import (
     schedule_cancel_command,
     transfer_command,
     withdraw_command,
+)
+from services.client.lending import (
+    borrow_command,
+    lend_command,
+    modes_command,
+    redeem_command,
+    repay_command,
 )
 from services.client.waiting import (
     STOP,
@@ -195,6 +202,22 @@ def pledge(trader: Trader) -> list[pb.Command]:
     return trader.chance.choice(frames)
 
 
+def lend_by_will(trader: Trader) -> list[pb.Command]:
+    """A lender and borrower by will: coins into the pool and out of it, dollars borrowed and paid back; its modes come and go."""
+    amount = trader.chance.randint(1, 200)
+    frames: list[list[pb.Command]] = [
+        [modes_command(["redeem", "realise"])],
+        [modes_command(["redeem", "realise"]), lend_command("BTC", "0.2"), redeem_command("BTC", "0.1")],
+        [redeem_command("BTC"), redeem_command("USDC")],
+        [redeem_command("USDC"), borrow_command("USDC", amount), repay_command("USDC")],
+        [borrow_command("USDC", amount), withdraw_command("USDC", amount, ADDRESS)],
+        [deposit_command("USDC", amount), repay_command("USDC")],
+        [order_command(SYMBOL, trader.chance.choice((BUY, SELL)), size="0.2")],
+        [modes_command(["lend", "redeem", "repay", "borrow", "realise"])],
+    ]
+    return trader.chance.choice(frames)
+
+
 COINS = (("USDC", 300_000), ("BTC", 60))
 CHARACTERS = (
     Character(make),
@@ -207,4 +230,5 @@ CHARACTERS = (
     Character(plan),
     Character(pledge, (("BTC", 20),)),
     Character(carry, COINS),
+    Character(lend_by_will, (("BTC", 10),)),
 )

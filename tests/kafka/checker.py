@@ -15,13 +15,15 @@ from services.core import messages as m
 from services.core.fixed import LATE_MS, AccountId, account_of
 from services.core.kafka_log import KafkaLog
 from services.core.log import LogRecord
+from services.core.pool import DEBT, INDEX_ONE, PARTS_ONE, SUPPLY
 from services.core.reasons import Reason
 from services.core.snapshots import Folder, Snapshots
 from services.core.spine import Engine, machine_number
 from services.core.topics import DIGESTS, SERVICES, all_topics, inbox
 from services.local.composition import MACHINES
+from services.risk.periods import outstanding, pool_cash
 from services.settlement.ledger.queries import TrialBalance, open_queries, queries_of
-from services.settlement.ledger.reader import open_streams, read_all
+from services.settlement.ledger.reader import DECODE, LEDGER, open_streams, read_all
 from services.settlement.ledger.store import Store
 from tests.kafka.trader import Line
 from vigil.v1 import common_pb2, feeds_pb2
@@ -45,7 +47,7 @@ MONEY = m.DepositCredited | m.WithdrawalRequested | m.WithdrawalReturned | m.Fun
 EFFECTS = m.AccountOpened | m.DepositCredited | m.WithdrawalRequested | m.OrderAdmitted | m.CancelRequested
 COUNTED = (
     *("trade_executed", "liquidation_started", "fund_changed", "trigger_updated", "protection_tripped"),
-    *("market_delisted", "market_settled", "position_settled"),
+    *("market_delisted", "market_settled", "position_settled", "period_opened", "interest"),
 )
 WAITS = (m.TriggerStatus.PENDING, m.TriggerStatus.WORKING)
 OUTCOMES = {"done": common_pb2.COMMAND_OUTCOME_DONE, "refused": common_pb2.COMMAND_OUTCOME_REFUSED}
@@ -90,6 +92,7 @@ class Verdict:
     events: Counter[str] = field(default_factory=Counter)
     triggers: dict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     closed: Counter[int] = field(default_factory=Counter)
+    cuts: Counter[int] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         counts = {name: self.events[name] for name in COUNTED}
@@ -134,7 +137,8 @@ class Checker:
         self.judge_triggers()
         self.judge_ends()
         self.judge_transit()
-        assert not any(self.verdict.funding.values()), f"funding paid = received: {self.verdict.funding}"
+        self.judge_funding()
+        self.judge_pools()
         return self.verdict
 
     def replay(self, shadow: Shadow, service: str, partition: int) -> Shadow:
@@ -217,6 +221,8 @@ class Checker:
                         self.count_event(service, feeds_pb2.FeedRecord.FromString(one.value))
                     elif topic.endswith(".inbox"):
                         self.count_message(decode(topic, one.value).message)
+                    elif topic.startswith(LEDGER):
+                        self.count_entry(DECODE(one.value).message)
 
     def count_event(self, service: str, record: feeds_pb2.FeedRecord) -> None:
         """Count a public event."""
@@ -266,6 +272,12 @@ class Checker:
             case _:
                 pass
 
+    def count_entry(self, entry: m.Posted) -> None:
+        """Count what moved clearing in a market that pulses, by asset: each may leave less than a unit there."""
+        for book, _owner, market, asset, _amount in entry.legs:
+            if book == m.Book.CLEARING and any(market in state.pulses for state in self.states("risk")):
+                self.verdict.cuts[asset] += 1
+
     def judge_results(self) -> None:
         """Every command that a machine took has its one result; that none has two is seen while counting."""
         for name, shadow in self.shadows.items():
@@ -284,6 +296,42 @@ class Checker:
                     peer = self.shadows[receiver].engine.spine.received.get(source)
                     for one in said[peer.seq if peer is not None else 0 :]:
                         yield source, receiver, decode(topic, one.value).message
+
+    def judge_funding(self) -> None:
+        """Funding paid is funding received; positions that pulse tell theirs when they are touched next."""
+        total: Counter[int] = Counter()
+        for (market, _step), payment in self.verdict.funding.items():
+            total[market] += payment
+        for state in self.states("risk"):
+            for subaccount in state.subaccounts.values():
+                for exposure in subaccount.exposures.values():
+                    steps = state.steps.get(exposure.market)
+                    if exposure.size and steps is not None:
+                        lots = exposure.size // state.markets[exposure.market].lot
+                        total[exposure.market] += lots * (steps.paid_per_lot - exposure.paid_per_lot_seen)
+        assert not any(total.values()), f"funding paid = received: {total}"
+
+    def judge_pools(self) -> None:
+        """Suppliers' claims and the reserve are covered by cash, debts and losses not borne yet, on whatever period each shard is (M-9)."""
+        (pools,) = self.states("lending_pool")
+        states = self.states("risk")
+        for asset, pool in pools.pools.items():
+            periods = [state.pools[asset].indices for state in states]
+            shares = [[outstanding(state, asset, side) for state in states] for side in (SUPPLY, DEBT)]
+            claims = sum(number * one.supply for number, one in zip(shares[SUPPLY], periods, strict=True))
+            debts = sum(number * one.borrow for number, one in zip(shares[DEBT], periods, strict=True))
+            carried = sum(
+                pulse.carry
+                for state in states
+                for market, pulse in state.pulses.items()
+                if state.markets[market].settlement_asset == asset
+            )
+            cash = sum(pool_cash(state, asset) for state in states) * PARTS_ONE + carried
+            loss = max(0, sum(state.pools[asset].loss for state in states)) - pool.by_reserve - pool.by_suppliers
+            left = cash * INDEX_ONE + debts + (loss - pool.reserve) * PARTS_ONE * INDEX_ONE - claims
+            assert left > -PARTS_ONE * INDEX_ONE or len({*(one.period for one in periods)}) > 1, (asset, left)
+            self.verdict.events["period_opened"] += pool.indices.period
+            self.verdict.events["interest"] += pool.indices.borrow > INDEX_ONE
 
     def judge_sizes(self) -> None:
         """Sizes of a market sum to zero, counting what is in flight."""
@@ -333,9 +381,9 @@ class Checker:
                 assert not left & ended, f"{subaccount.id} is still in markets {left & ended}, which have ended"
 
     def dust(self) -> Counter[int]:
-        """What rounding may have left in clearing, per asset: less than a unit of each position that ended in an inverse market."""
+        """What rounding may have left in clearing, per asset: less than a unit per position that ended in an inverse market, and per cut."""
         markets = self.states("risk")[0].markets
-        most: Counter[int] = Counter()
+        most = Counter(self.verdict.cuts)
         for market, closed in self.verdict.closed.items():
             most[markets[market].settlement_asset] += closed if markets[market].is_inverse else 0
         return most

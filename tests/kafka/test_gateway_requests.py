@@ -13,6 +13,13 @@ import pytest
 import pytest_asyncio
 
 from services.client import Outcome, SigningKey, Unreachable, Vigil
+from services.client.lending import (
+    borrow_command,
+    lend_command,
+    modes_command,
+    redeem_command,
+    repay_command,
+)
 from services.client.submission import Pace, Result, SignedCommands, Ticket, send, sign_commands
 from services.client.vigil import cancel_command, order_command
 from services.client.waiting import (
@@ -89,6 +96,17 @@ class Customer:
         self.note(resting, await first.submit(resting))
         return self
 
+    async def until_done(self, make: Callable[[], pb.Command]) -> None:
+        """Ask again until it is done: a pool may have no cash to give before its next period."""
+
+        async def done() -> bool:
+            command = make()
+            results = await self.clients[0].submit([command])
+            self.note([command], results)
+            return results[0].outcome is Outcome.DONE
+
+        await wait_until(done, f"it is done: {make()}")
+
     def order(self, client_id: int = 0) -> pb.Command:
         """A small order that nobody trades with."""
         return order_command(SYMBOL, BUY, size="0.001", price=self.mark * 97 // 100, client_id=client_id)
@@ -154,9 +172,23 @@ MUTATING: dict[str, tuple[Callable[[Customer], pb.Command], str]] = {
     "set_protection": (lambda _: protection_command(SYMBOL, interval_ms=1_000, quantity_max="1"), ""),
     "reset_protection": (lambda _: reset_protection_command(SYMBOL), ""),
     "add_key": (lambda customer: pb.Command(add_key=customer.other_key()), ""),
+    "set_modes": (lambda _: modes_command(["redeem"]), ""),
+    "lend": (lambda _: lend_command("USDC", 10), ""),
+    "redeem": (lambda _: redeem_command("USDC", 10), ""),
+    "borrow": (lambda _: borrow_command("USDC", 10), ""),
+    "repay": (lambda _: repay_command("USDC", 10), ""),
     "revoke_key": (lambda customer: pb.Command(revoke_key=pb.RevokeKey(key_id=customer.guest.key_id)), ""),
 }
 """Every command there is: how it is made, and what its effect is called where the judge counts it; results it counts of all."""
+BY_WILL = [lambda: modes_command(["redeem"]), lambda: redeem_command("USDC")]
+OWING = [*BY_WILL, lambda: borrow_command("USDC", 100)]
+BEFORE: dict[str, list[Callable[[], pb.Command]]] = {
+    "lend": BY_WILL,
+    "redeem": BY_WILL[:1],
+    "borrow": OWING,
+    "repay": OWING,
+}
+"""What must be done before a command of a pool can be: idle money, lent money, a pool that lends, a debt."""
 COUNTED = tuple(name for name, (_, effect) in MUTATING.items() if effect)
 
 
@@ -204,6 +236,8 @@ async def repeat(venue: Venue, name: str, number: int) -> tuple[Customer, str]:
     async with Customer(venue, seed=1_000 * list(MUTATING).index(name) + number) as customer:
         if name != "open_account":
             await customer.enter()
+        for prepare in BEFORE.get(name, []):
+            await customer.until_done(prepare)
         command = make(customer)
         signed = await customer.sign(command)
         answers = await WAYS[number](customer, signed.request)

@@ -36,6 +36,7 @@ SMALLER_MARKET = {
     "funding_interval_ms = 3_600_000": "funding_interval_ms = 60_000",
     "mark_interval_ms = 1_000": "mark_interval_ms = 500",
     'amount = "250000"': 'amount = "500"',
+    "period_ms = 60_000": "period_ms = 2_000",
 }
 
 
@@ -225,7 +226,7 @@ class Venue:
 
 
 def write_markets(folder: Path, began_ms: int) -> Path:
-    """The venue file of the repository with a market whose hours are minutes, a fund that can run dry, and futures that end soon."""
+    """The venue file of the repository, where minutes are hours, pools open every two seconds, a fund can run dry, and futures end soon."""
     text = MARKETS_FILE.read_text()
     calendars = tomllib.loads(text)["calendar"]
     for old, new in SMALLER_MARKET.items():
