@@ -381,7 +381,7 @@ class Checker:
                 assert not left & ended, f"{subaccount.id} is still in markets {left & ended}, which have ended"
 
     def dust(self) -> Counter[int]:
-        """What rounding may have left in clearing, per asset: less than a unit per position that ended in an inverse market, and per cut."""
+        """What rounding may have left in clearing, per asset: less than a unit per position that ended in an inverse market and per cut."""
         markets = self.states("risk")[0].markets
         most = Counter(self.verdict.cuts)
         for market, closed in self.verdict.closed.items():
