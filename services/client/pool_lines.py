@@ -20,7 +20,7 @@ STEPS = {
     "no_borrows": "no new borrows",
     "tight_margin": "more initial margin for those who owe",
     "auto_repay": "debts are repaid by converting collateral",
-    "deleveraging": "lenders are paid by deleveraging borrowers",
+    "deleveraging": "a liquidated lender is paid by ending borrowers' debts",
 }
 BOUNDS = {"unspecified": "unknown"}
 

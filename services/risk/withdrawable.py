@@ -31,6 +31,9 @@ def withdrawable(state: State, subaccount: Subaccount, asset: AssetId) -> pb.Wit
     if asset in state.pools:
         lines.append(pb.WithdrawableLine(name="cash that can be had now", amount=cash.amount, is_limit=True))
     binding = binding_of(state, subaccount, asset, floating, by_margin, cash.amount)
+    text = (
+        TEXT[binding] if amount or binding != pb.WITHDRAWAL_BOUND_BALANCE else "there is nothing of it that could leave"
+    )
     pool = state.pools.get(asset)
     maturing = realised_lately(state, subaccount, asset)
     maturing += sum(div_floor(one.whole, PARTS_THAT_LEAVE) for one in floating if not one.free)
@@ -40,7 +43,7 @@ def withdrawable(state: State, subaccount: Subaccount, asset: AssetId) -> pb.Wit
         asset=asset,
         amount=amount,
         binding=binding,
-        binding_text=TEXT[binding],
+        binding_text=text,
         lines=lines,
         maturing=maturing,
         matures_at_ms=pool.indices.closes_at_ms if pool is not None and maturing else 0,
