@@ -8,6 +8,7 @@ from services.core import messages as m
 from services.core.fixed import FRACTION_ONE
 from services.core.markets import Market
 from services.core.messages import MarketState
+from services.core.pool import PoolState
 from tests.simulation.clients import Client
 from tests.simulation.venue import ADMIN_KEYS, DYING, UNIT
 
@@ -21,6 +22,7 @@ KINDS = {
     "frame": 1,
     "limits": 2,
     "owner": 2,
+    "pool": 3,
 }
 SHUT_MS = (500, 2_000, 4_000)
 
@@ -99,6 +101,13 @@ class Admins:
         """End the dying market a while from now."""
         effective_ms = now_ms + self.rng.choice((1_000, 20_000, 61_000, 3_700_000))
         return "funding", m.DelistMarket(self.header(now_ms), DYING, effective_ms)
+
+    def pool(self, now_ms: int) -> tuple[str, m.Message]:
+        """Open a pool, or close it for a while, in whole or in part; not every asset has one."""
+        state = self.rng.choice(
+            (PoolState.OPEN, PoolState.OPEN, PoolState.OPEN, PoolState.REPAY_ONLY, PoolState.CLOSED, 9)
+        )
+        return "settlement", m.SetPoolState(self.header(now_ms), self.rng.choice((1, 1, 2, 3)), state)
 
     def fee_schedule(self, now_ms: int) -> tuple[str, m.Message]:
         """Set some tiers."""
