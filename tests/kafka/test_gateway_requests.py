@@ -184,7 +184,7 @@ BY_WILL = [lambda: modes_command(["redeem"]), lambda: redeem_command("USDC")]
 OWING = [*BY_WILL, lambda: borrow_command("USDC", 100)]
 BEFORE: dict[str, list[Callable[[], pb.Command]]] = {
     "lend": BY_WILL,
-    "redeem": BY_WILL[:1],
+    "redeem": [*BY_WILL, lambda: lend_command("USDC", 100)],
     "borrow": OWING,
     "repay": OWING,
 }
