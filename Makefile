@@ -9,7 +9,7 @@ ARGS ?=
 KAFKA_LIBS := build/kafka/libs/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup stubs run run-kafka test lint format simulate research soak vectors bench-log bench-orders bench-margin bench-listings compiled \
+.PHONY: help setup stubs run run-kafka test lint format simulate research soak vectors bench-log bench-orders bench-margin bench-listings bench-pulse compiled \
 	tools kafka kafka-stop kafka-status lock wheel clean
 
 help: ## this list
@@ -78,6 +78,9 @@ bench-margin: setup ## what margin costs with up to a million positions, and the
 
 bench-listings: setup ## a thousand markets of one file against ten; figures in build/bench/listings.json; ARGS=--quick
 	@$(PY) -m bench.listings $(ARGS)
+
+bench-pulse: setup ## one pulse of a market with up to a million positions, along a recorded hour; build/bench/pulse.json; ARGS=--quick
+	@$(PY) -m bench.pulse $(ARGS)
 
 compiled: setup ## machines, formulas and the book compiled with mypyc, as a copy of the services in build/compiled
 	@$(PY) deploy/compiled.py $(ARGS)

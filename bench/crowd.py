@@ -5,7 +5,7 @@ While people come, the mark walks, so that the sides of their margin boxes lie a
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ from services.core import messages as m
 from services.core.collateral import PRICE_ONE, amount_of
 from services.core.contracts import cash_flow, notional
 from services.core.fixed import FRACTION_ONE, Amount, Price, Size, div_ceil
-from services.core.markets import Market
+from services.core.markets import Asset, Market
 from services.core.messages import SCOPES_ALL, Side
-from services.risk import access, answers, judging, machine, money
+from services.risk import access, answers, claims, judging, machine, money
 from services.risk.state import Account, Key, OpenOrder, State, exposure_of
 from tests.builders import BITCOIN, BTC, DOLLAR, PERCENT, USDC, Commands, Person, but, genesis, person
 
@@ -72,14 +72,16 @@ def plan_of(number: int, market: Market, mark: Price, size: Size, chance: random
 class Crowd:
     """A shard with a market and its people; `judged` counts how often one of them was looked at."""
 
-    def __init__(self, market: Market = MARKET, price: Price = PRICE) -> None:
+    def __init__(
+        self, market: Market = MARKET, price: Price = PRICE, assets: tuple[Asset, Asset] = (USDC, BITCOIN)
+    ) -> None:
         self.judged = 0
         self.inbox = Inbox(replace(machine.MACHINE, work=self.work))
         self.commands = Commands(lambda: self.inbox.now_ms)
         self.market = market
         self.price = price
         self.trades = 0
-        for message in (genesis(), m.AssetListed(USDC), m.AssetListed(BITCOIN), m.MarketListed(market)):
+        for message in (genesis(), *map(m.AssetListed, assets), m.MarketListed(market)):
             self.inbox.tell(message)
         self.inbox.tell(m.SettlementMarked(market.id, price))
         for _ in range(judging.ROUNDS_AFTER_RESUME):
@@ -139,7 +141,9 @@ class Crowd:
             charged = div_ceil(worth * market.taker_fee, FRACTION_ONE)
             subaccount.group = market.group
             exposure_of(state, subaccount, market.id)
+            claims.take_out(state, subaccount, market.settlement_asset)
             answers.book_fill(state, subaccount, market, self.order(plan), fill, charged)
+            claims.put_back(state, subaccount, market.settlement_asset)
 
     def order(self, plan: Plan) -> OpenOrder:
         """Order that a plan's fill ends."""
@@ -169,12 +173,13 @@ class Crowd:
         self.see(self.price)
 
 
-def check_both(count: int) -> None:
+def check_both(count: int, make: Callable[[], Crowd] = Crowd) -> None:
     """Raise RuntimeError unless both ways lead to the same state."""
-    by_records, by_calls = Crowd(), Crowd()
+    by_records, by_calls = make(), make()
     by_records.fill_up(count, by_records=True)
     by_calls.fill_up(count)
-    for name in ("accounts", "subaccounts", "house", "marks", "touched", "queue", "wires", "holders", "collateral"):
+    names = ("accounts", "subaccounts", "house", "marks", "touched", "queue", "wires", "holders", "collateral")
+    for name in (*names, "pools", "pulses"):
         if getattr(by_records.state, name) != getattr(by_calls.state, name):
             raise RuntimeError(f"{name} built by records is not what the calls build")
     if len(by_calls.state.subaccounts) != count:

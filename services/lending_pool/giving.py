@@ -31,8 +31,9 @@ def give_lines(state: State, pool: Pool, reports: list[PoolDelta], now: Standing
     given = lines_given(pool, reports, borrow, now)
     lend = lend_rooms(pool, now.claims, len(reports))
     profit, by_market = profit_rooms(pool, reports), market_rooms(pool, reports)
-    short, taken = short_groups(state, reports), taken_of_profits(reports, pool.loss)
-    asked = [] if any(taken) else groups_asked(reports, pool.loss)
+    taken, lossy = taken_of_profits(reports, pool.loss), lossy_groups(reports, pool.loss)
+    asked = [*lossy, CAPITAL] if lossy and not any(taken) else []
+    short = sorted({**dict.fromkeys(short_groups(state, reports)), **dict.fromkeys(lossy)})
     return [
         PeriodOpened(
             report.shard,
@@ -151,10 +152,9 @@ def fund_worth(state: State, group: str) -> Amount:
     return sum(worth(asset, balance, PRICE_ONE) for asset, balance in known if is_unit(asset.collateral))
 
 
-def groups_asked(reports: list[PoolDelta], loss: Amount) -> list[str]:
-    """Market groups whose bad debt waits: profit that has not matured in them bears it, then the venue's capital, then suppliers (M-13)."""
-    groups = [group for group, amount in losses_of(reports).items() if amount > 0]
-    return [*groups, CAPITAL] if loss else []
+def lossy_groups(reports: list[PoolDelta], loss: Amount) -> list[str]:
+    """Market groups whose bad debt waits: their profits do not mature, and bear it, then the venue's capital, then suppliers (M-13)."""
+    return [group for group, amount in losses_of(reports).items() if amount > 0] if loss else []
 
 
 def losses_of(reports: list[PoolDelta]) -> dict[str, Amount]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from services.core.contracts import value
-from services.core.fixed import Amount, AssetId, SubaccountId, div_floor
+from services.core.fixed import Amount, AssetId, SubaccountId, div_ceil, div_floor
 from services.core.messages import Book, Message
-from services.core.pool import CAPITAL
+from services.core.pool import CAPITAL, INDEX_ONE
 from services.risk import claims
 from services.risk.events import balance_changed
 from services.risk.profits import Profit, profits, realised_lately
-from services.risk.shares import lent_and_owed
+from services.risk.shares import shares_now
 from services.risk.state import State, Subaccount, post
 
 
@@ -21,11 +21,15 @@ def unmatured_in_all(state: State, asset: AssetId, group: str) -> Amount:
 
 
 def unmatured_of(state: State, asset: AssetId, group: str) -> dict[SubaccountId, Amount]:
-    """Profit that has not matured, of everybody who has some and has it lent; a walk over all, for bad debt is rare."""
+    """Profit that has not matured, of everybody who has some and has it lent; a walk over all, for bad debt is rare.
+
+    What is lent counts at the supply index: it bears instead of that by which a loss lowers the burn index.
+    """
     found = {}
+    index = state.pools[asset].indices.supply
     for subaccount in state.subaccounts.values():
         if asset in subaccount.claims:
-            lent, _owed = lent_and_owed(state, subaccount, asset)
+            lent = div_floor(shares_now(state, subaccount, asset)[0] * index, INDEX_ONE)
             floating = sum(not_matured(one) for one in in_group(state, subaccount, asset, group))
             amount = min(lent, floating + realised_lately(state, subaccount, asset, group))
             if amount:
@@ -85,9 +89,8 @@ def give_up(state: State, subaccount: Subaccount, asset: AssetId, group: str, am
     """Take a part of one subaccount's profit: it is not in its profit since entry any more either."""
     pool = state.pools[asset]
     events = claims.take_out(state, subaccount, asset)
-    legs = claims.moved(state, subaccount, asset, -amount)
-    legs.append((Book.POOL_CASH, 0, 0, asset, amount))
-    events.append(post(state, "bad_debt", 0, legs))
+    burnt = min(claims.claim_of(subaccount, asset).supply, div_ceil(amount * INDEX_ONE, pool.indices.supply))
+    events.append(post(state, "bad_debt", 0, claims.share_legs(subaccount, asset, -burnt, 0)))
     pool.loss -= amount
     pool.losses[group] = pool.losses.get(group, 0) - amount
     for one in in_group(state, subaccount, asset, group):

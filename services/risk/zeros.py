@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from services.core.fixed import SubaccountId
 from services.risk.wires import passed
 
-BUCKETS_BITS = 10
-"""A bucket is about a thousandth of a lot's value wide."""
+BUCKETS_BITS = 17
+"""A bucket is about a hundred-thousandth of a lot's value wide: a pulse passes some dozens, and few wires lie in one of them."""
 
 
 @dataclass(slots=True)

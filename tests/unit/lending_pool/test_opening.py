@@ -158,6 +158,7 @@ def test_profit_that_has_not_matured_bears_a_loss_before_suppliers_do() -> None:
 
     found = period(100, (0, 0))
     assert [(one.asked, one.taken, one.indices.burn) for one in found] == [(["main", p.CAPITAL], [], ONE * 9 // 10)] * 2
+    assert [one.short_groups for one in found] == [["main"]] * 2
     found = period(100, (60, 20))
     assert [one.taken for one in found] == [[("main", 60 * UNIT)], [("main", 20 * UNIT), (p.CAPITAL, UNIT)]]
     assert [(one.asked, one.indices.supply, one.indices.burn) for one in found] == [([], ONE, ONE * 9 // 10)] * 2
