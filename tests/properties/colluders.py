@@ -16,7 +16,7 @@ START = 8_000
 """First price of the thin market, and price of the coin in dollars all along."""
 DEPTH = 10**12
 LENT = 20_000_000
-"""Dollars that honest people lend on each shard."""
+"""Dollars, and worth in coins, that honest people lend on each shard."""
 MODES = m.MODES_DEFAULT | Mode.BORROW
 
 
@@ -31,6 +31,7 @@ class Colluders(PoolWorld):
         for number in range(SHARDS):
             self.tell(number, m.MarketChanged(thin), f"matching/{LINEAR}")
             self.deposit(number, self.people[number][0], 1, LENT * USDC_UNIT)
+            self.deposit(number, self.people[number][0], 2, LENT * USDC_UNIT // START)
         self.thin = START
         self.out = {1: 0, 2: 0}
         self.gang = [self.join(f"unrelated name {number}") for number in range(count)]
@@ -140,6 +141,18 @@ class Colluders(PoolWorld):
                 return sent[0].amount
             amount = only(m.CommandResolved, said)[0].limit
         return 0
+
+    def borrow_coins(self, one: int) -> int:
+        """Borrow all the coins that can be had, and take them out; returns how many units that were."""
+        number, who = self.gang[one]
+        amount, commands = 10**17, self.shards[number].commands
+        self.tell(number, m.SetModes(commands.header(who), who.subaccount, int(Mode.REDEEM | Mode.REALISE)))
+        for _ in range(3):
+            said = self.tell(number, m.Borrow(commands.header(who), who.subaccount, 2, amount))
+            amount = only(m.CommandResolved, said)[0].limit or amount
+        taken = self.withdraw_most(one, 2)
+        self.tell(number, m.SetModes(commands.header(who), who.subaccount, MODES))
+        return taken
 
     def gained(self) -> int:
         """Worth of what was taken out beyond what was brought, in units of dollars."""
