@@ -32,14 +32,11 @@ def fit(state: State, subaccount: Subaccount, now: Health, slack: Amount) -> boo
 
     A box that holds still stays, with its wires.
     """
-    around = prices_around(state, subaccount)
-    if not around:
+    around, box = prices_around(state, subaccount), subaccount.box
+    grows = has_growing_debt(state, now) or any(one in state.pulses for one in subaccount.exposures)
+    if not around and not grows:
         drop(state, subaccount)
         return True
-    box, grows = (
-        subaccount.box,
-        has_growing_debt(state, now) or any(one in state.pulses for one in subaccount.exposures),
-    )
     if box is not None and still_holds(state, subaccount, box, around, grows=grows):
         stretch(
             state, subaccount, box

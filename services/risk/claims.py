@@ -230,10 +230,10 @@ def free_idle(subaccount: Subaccount, asset: AssetId) -> Amount:
     return max(0, subaccount.idle.get(asset, 0) - subaccount.kept.get(asset, 0))
 
 
-def tidy(state: State, subaccount: Subaccount, asset: AssetId) -> list[Message]:
-    """Let idle money that no order holds repay debt, else lend it, as the modes say; who is paid in claims but does not lend is redeemed.
+def tidy(state: State, subaccount: Subaccount, asset: AssetId, modes: int = 0) -> list[Message]:
+    """Let idle money that no order holds repay debt, else lend it, as modes say; who is paid in claims but does not lend is redeemed.
 
-    The subaccount was taken out.
+    The subaccount was taken out. `modes` stand in the place of its own.
     """
     pool = state.pools.get(asset)
     if pool is None:
@@ -241,7 +241,7 @@ def tidy(state: State, subaccount: Subaccount, asset: AssetId) -> list[Message]:
     claim, idle = subaccount.claims.get(asset), free_idle(subaccount, asset)
     events: list[Message] = []
     amount = 0
-    if idle and claim is not None and claim.debt and subaccount.modes & Mode.REPAY:
+    if idle and claim is not None and claim.debt and (modes or subaccount.modes) & Mode.REPAY:
         amount = min(idle, p.debt_owed(pool.indices, claim.debt))
     elif idle and not (claim and claim.debt) and lends(subaccount, pool) and p.supply_minted(pool.indices, idle):
         amount = idle

@@ -18,6 +18,7 @@ from services.core.messages import (
     LiquidationEnded,
     LiquidationStarted,
     Message,
+    Mode,
     OrderAdmitted,
     OrderFilled,
     OrderKind,
@@ -78,10 +79,20 @@ def next_step(state: State, subaccount: Subaccount, run: Liquidation) -> list[Me
     if is_worth_waiting(state, subaccount, now):
         matched = lender_deleveraging.deleverage(state, subaccount)
         return [*matched, *next_step(state, subaccount, run)] if matched else wait(run)
-    events: list[Message] = []
+    events = repay(state, subaccount)
     for asset, part in now.parts.items():
         events += settle(state, subaccount, run, asset, -part.net) if part.net < 0 else []
     return [*events, *next_step_or_end(subaccount, run)]
+
+
+def repay(state: State, subaccount: Subaccount) -> list[Message]:
+    """Repay debts with idle money of the same asset, whatever the modes: nobody pays interest for a debt that its owner can end."""
+    events: list[Message] = []
+    for asset in [asset for asset, claim in subaccount.claims.items() if claim.debt]:
+        events += claims.take_out(state, subaccount, asset)
+        events += claims.tidy(state, subaccount, asset, modes=subaccount.modes | Mode.REPAY)
+        claims.put_back(state, subaccount, asset)
+    return events
 
 
 def wait(run: Liquidation) -> list[Message]:

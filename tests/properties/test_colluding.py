@@ -51,6 +51,11 @@ class Colluding(RuleBasedStateMachine):
         self.world.withdraw_most(one, asset)
 
     @rule(one=WHO)
+    def borrow(self, one: int) -> None:
+        """Borrow coins, and take them out."""
+        self.world.borrow_coins(one)
+
+    @rule(one=WHO)
     def take_over(self, one: int) -> None:
         """Be the other side of a liquidation."""
         self.world.take_over(one)
@@ -143,8 +148,8 @@ def test_mango(minutes: int) -> None:
     for step in range(1, steps + 1):
         wanted = world.thin + (target - world.thin) // (steps - step + 1)
         world.push(max(1, (wanted - world.thin) * 100 // world.thin))
-        for asset in (1, 2):
-            world.withdraw_most(0, asset)
+        world.withdraw_most(0, 1)
+        world.borrow_coins(0)
         world.close_period()
         judge(world)
     for _ in range(5):

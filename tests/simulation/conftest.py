@@ -38,10 +38,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     faults: Counter[str] = Counter()
     seeds: Counter[str] = Counter()
     sums: Counter[str] = Counter()
-    for batch_faults, batch_seeds, batch_sums in batches:
+    occurrences: Counter[str] = Counter()
+    for batch_faults, batch_seeds, batch_sums, batch_occurrences in batches:
         faults.update(batch_faults)
         seeds.update(batch_seeds)
         sums.update(batch_sums)
+        occurrences.update(batch_occurrences)
     terminalreporter.write_line(
         f"simulation: {sums['seeds']} seeds, {faults.total()} faults, {sums['records']} records with all laws checked after each, "
         f"{sums['commands']} commands with one result, {sums['admissions']} admissions and {sums['fills']} fills held to M-4, "
@@ -49,6 +51,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     )
     for kind, count in sorted(faults.items()):
         terminalreporter.write_line(f"  {kind:18} {count:5} times in {seeds[kind]:4} seeds")
+    for name, count in sorted(occurrences.items()):
+        terminalreporter.write_line(f"  {name:24} {count:6}, {100 * count / sums['seeds']:7.1f} per 100 seeds")
     for path in folder.glob("*.json"):
         path.unlink()
     folder.rmdir()

@@ -22,6 +22,7 @@ from tests.simulation.authority_law import Authority
 from tests.simulation.law import LawBroken, law
 from tests.simulation.margin_law import UNITS_PER_ORDER, Margins, is_all_fresh, spare
 from tests.simulation.market_law import Streams, judge_books
+from tests.simulation.occurrences import Occurrences
 from tests.simulation.order_law import Orders
 from tests.simulation.pool_law import Pools
 from tests.simulation.promise_law import Promises
@@ -87,7 +88,8 @@ class Laws:
         self.authority = Authority()
         self.promises = Promises()
         self.streams = Streams()
-        self.pools = Pools()
+        self.occurrences = Occurrences()
+        self.pools = Pools(self.occurrences)
         self.transit = Transit()
         self.spoken_to: dict[str, Shadow] = {}
         """Shards of risk that matching has said something to since they were last looked at."""
@@ -173,6 +175,7 @@ class Laws:
         if service == "risk":
             self.spoken_to[receiver.engine.name] = receiver
         self.count_message(engine, message)
+        self.occurrences.said(engine.state, message)
         return message
 
     def count_entry(self, service: str, entry: list[Any]) -> None:
@@ -203,6 +206,7 @@ class Laws:
         event = feeds_pb2.FeedRecord.FromString(value)
         kind = event.WhichOneof("event")
         self.tally.said[str(kind)] += 1
+        self.occurrences.hear(event)
         if kind == "command_resolved":
             self.tally.reasons[event.command_resolved.reason] += 1
             self.count_result(engine, event.command_resolved)

@@ -6,6 +6,7 @@ from typing import Any
 from services.core.pool import DEBT, INDEX_ONE, PARTS_ONE, SUPPLY, Indices
 from services.risk.periods import cleared, outstanding, pool_cash
 from tests.simulation.law import law
+from tests.simulation.occurrences import Occurrences
 
 UNIT = INDEX_ONE * PARTS_ONE
 """One unit of an asset as this law counts: parts of an index times parts of a share."""
@@ -45,13 +46,13 @@ def part_of(state: Any, asset: int) -> Part:
 class Pools:
     """The pools' own machine and the parts of every shard, as they were seen last."""
 
+    occurrences: Occurrences
     reserve: dict[int, int] = field(default_factory=dict)
     written: dict[int, int] = field(default_factory=dict)
     borne: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     """By asset what suppliers bear from a period on, until every shard has opened it: (period, amount)."""
     borne_in_all: dict[int, int] = field(default_factory=dict)
     parts: dict[int, dict[str, Part]] = field(default_factory=dict)
-    openings: int = 0
 
     def see_pools(self, state: Any) -> None:
         """Look at the machine that opens periods."""
@@ -68,11 +69,13 @@ class Pools:
         for asset in state.pools:
             now, before = part_of(state, asset), self.parts.setdefault(asset, {}).get(name)
             if before is not None and before.indices != now.indices:
-                self.openings += 1
+                self.occurrences.opened(now.indices)
                 law(now.indices.supply >= before.indices.burn, "the supply index never falls but to the burn index")
                 law(now.indices.borrow >= before.indices.borrow, "the borrow index never falls")
             if now != before:
                 self.parts[asset][name] = now
+                periods = [part.indices.period for part in self.parts[asset].values()]
+                self.occurrences.parts(periods, now.loss - (before.loss if before is not None else 0))
                 self.judge(asset)
 
     def judge(self, asset: int) -> None:

@@ -19,6 +19,15 @@ FROM_OUTSIDE = sorted(
     - {"ActivateRules", "Continue"}
 )
 """All that clients, admins and sources can say, and most that hosts do; each batch has all of it."""
+COME_TO = (
+    "late reports",
+    "modes switched off",
+    "one shard",
+    "four shards",
+    "records between periods",
+    "zombies in a period",
+)
+"""What each batch comes to; what is rarer is printed in sum."""
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
@@ -28,11 +37,13 @@ def test_laws_hold_in_every_history(batch: int) -> None:
     seeds: Counter[str] = Counter()
     sums: Counter[str] = Counter()
     taken: Counter[str] = Counter()
+    occurrences: Counter[str] = Counter()
     for seed in range(batch * SEEDS_PER_BATCH, (batch + 1) * SEEDS_PER_BATCH):
         world = run(Plan.of(seed))
         faults.update(world.faults)
         seeds.update(kind for kind, count in world.faults.items() if count)
         taken.update(world.laws.tally.taken)
+        occurrences.update(world.laws.occurrences.counts)
         sums.update(
             seeds=1,
             admissions=world.laws.margins.admissions,
@@ -45,9 +56,11 @@ def test_laws_hold_in_every_history(batch: int) -> None:
         )
     folder = COUNTS / os.environ.get("VIGIL_SIMULATION_RUN", "alone")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{batch}.json").write_text(json.dumps([faults, seeds, sums]))
+    (folder / f"{batch}.json").write_text(json.dumps([faults, seeds, sums, occurrences]))
     print(f"{SEEDS_PER_BATCH} seeds: {dict(sums)}, faults {dict(sorted(faults.items()))}")
     assert_per_batch(faults, seeds)
+    rare = [name for name in COME_TO if not occurrences[name]]
+    assert not rare, f"no history came to {rare}"
     missing = [message for message in FROM_OUTSIDE if not taken[message]]
     assert not missing, f"nobody asked {missing}"
 

@@ -119,6 +119,7 @@ class World:
             for partition in range(count):
                 self.log.records[topic, partition] = []
         self.laws = Laws(MACHINES, self.partitions)
+        self.laws.occurrences.counts["one shard" if plan.shards == 1 else "four shards"] += 1
         self.work = Workload(self.rng, self.partitions)
         self.work.requests.free = self.free_collateral
         self.seats = [Seat(service, number) for service in MACHINES for number in range(self.partitions[service])]
@@ -351,6 +352,7 @@ class World:
         if len(seat.processes) != 1:
             return False
         self.start(seat)
+        self.laws.occurrences.zombie(self.laws.occurrences.counts["periods opened"])
         return True
 
     def fault_full_disk(self) -> bool:

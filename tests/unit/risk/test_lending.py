@@ -10,7 +10,20 @@ from services.core.messages import Mode
 from services.core.pool import INDEX_ONE, PoolState, Stress
 from services.core.reasons import Reason
 from tests.builders import ALICE, BOB, USDC_UNIT, Driven, but, genesis, only, reason_of, the
-from tests.pools import POOLED_USDC, TERMS, account, ask, claim, modes, opens, pay_in, pool_of, pooled, with_interest
+from tests.pools import (
+    POOLED_USDC,
+    TERMS,
+    account,
+    ask,
+    claim,
+    modes,
+    opens,
+    pay_in,
+    pool_of,
+    pooled,
+    see,
+    with_interest,
+)
 
 USD = USDC_UNIT
 PLAIN = int(Mode.REDEEM)
@@ -214,3 +227,17 @@ def test_modes_are_told_and_judged(risk: Driven) -> None:
     assert only(m.ModesSet, modes(risk, 31)) == [m.ModesSet(ALICE.subaccount, 31)]
     for bits in (-1, 32):
         assert result(modes(risk, bits)) == (Reason.INVALID_MODES, 31)
+
+
+def test_a_debt_in_dollars_alone_is_looked_at_within_an_hour_and_ended_with_idle_money(risk: Driven) -> None:
+    ask(risk, m.Borrow, 500 * USD)
+    see(risk, 8_000)
+    risk.tell(risk.commands.withdraw(ALICE, 999 * USD))
+    see(risk, 8_000)
+    assert account(risk).box is not None
+    opens(risk, borrow=INDEX_ONE * 101 // 100)
+    events = risk.wait(3_600_000) + [event for _ in range(3) for event in see(risk, 8_000)]
+    missing = the(m.DeficitReported, events)
+    idle, lent, owed = standing(risk)
+    assert (missing.amount, idle, lent) == (4 * USD, 0, 0)
+    assert 4 * USD <= owed <= 4 * USD + 2
