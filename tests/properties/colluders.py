@@ -14,6 +14,8 @@ from tests.properties.pool_world import LINEAR, SHARDS, PoolWorld, meet
 
 START = 8_000
 """First price of the thin market, and price of the coin in dollars all along."""
+FURTHEST = 30
+"""The mark is moved to so many times its first price at most, or to so small a part of it."""
 DEPTH = 10**12
 LENT = 20_000_000
 """Dollars, and worth in coins, that honest people lend on each shard."""
@@ -65,6 +67,18 @@ class Colluders(PoolWorld):
         self.goes_on()
         return done
 
+    def size_of(self, one: int) -> int:
+        """Position of one of them."""
+        number, who = self.gang[one]
+        exposure = self.shards[number].state.subaccounts[who.subaccount].exposures.get(LINEAR)
+        return exposure.size if exposure is not None else 0
+
+    def close_together(self, buyer: int, seller: int) -> None:
+        """Let one who is short and one who is long end as much as they can with each other."""
+        size = min(-self.size_of(buyer), self.size_of(seller))
+        if size > 0:
+            self.trade_together(buyer, seller, size * 100 // COIN)
+
     def meet_all(self, price: int) -> bool:
         """Let all orders meet that would, at a price or the nearest that both bear; the rest is cancelled."""
         before, book = self.trades, self.books[LINEAR]
@@ -92,7 +106,7 @@ class Colluders(PoolWorld):
 
     def push(self, percent: int) -> None:
         """Move the thin market's mark; the slow price is with it at once."""
-        self.thin = max(1, self.thin * (100 + percent) // 100)
+        self.thin = min(max(START // FURTHEST, self.thin * (100 + percent) // 100), START * FURTHEST)
         self.see_thin()
         self.goes_on()
 
