@@ -6,7 +6,7 @@ The history is made once per process and shared; tests judge it, replay it in ot
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import msgspec
@@ -16,7 +16,7 @@ from services.core.fixed import INDEX_DECIMALS
 from services.core.keys import account_of_key, key_id
 from services.core.markets import Asset, Market
 from services.core.spine import Output
-from services.local.venue import read_venue
+from services.local.venue import Venue, read_venue
 from services.oracle.recorded import read_recording
 from tests.market_data import market_data
 from tests.properties.accounts import Account
@@ -98,12 +98,19 @@ class Trader:
         return m.CommandHeader(self.account, key_id(self.key), self.commands, now_ms, 5_000)
 
 
+def without_pools(venue: Venue) -> Venue:
+    """Return a venue whose money is not lent: each step of funding is told as it is paid, and shards have no lines."""
+    assets = tuple(msgspec.structs.replace(asset, pool=None) for asset in venue.assets)
+    markets = tuple(msgspec.structs.replace(market, pulse_interval_ms=0) for market in venue.markets)
+    return replace(venue, assets=assets, markets=markets)
+
+
 class March:
     """The two days."""
 
     def __init__(self, seed: int = 1) -> None:
         self.rng = random.Random(seed)
-        self.venue = read_venue()
+        self.venue = without_pools(read_venue())
         self.markets = [market for market in self.venue.markets if market.symbol in SYMBOLS]
         self.usdc, self.btc = self.venue.assets[:2]
         self.path = read_recording(market_data(FILE), seed, points=12)

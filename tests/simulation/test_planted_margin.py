@@ -49,7 +49,7 @@ def test_haircut_first_and_net_second_is_found(monkeypatch: pytest.MonkeyPatch) 
         return found
 
     monkeypatch.setattr("services.risk.health.total", careless)
-    assert "maintenance" in str(finds(calm()))
+    assert "maintenance" in str(finds(calm(commands=1_500)))
 
 
 def test_stop_that_forgets_to_disarm_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_settlement_that_pays_twice_is_found(monkeypatch: pytest.MonkeyPatch) ->
         return balanced(kind, reference, at_ms, [*legs, *more], group)
 
     monkeypatch.setattr("services.risk.state.balanced", generous)
-    assert "what it was worth" in str(finds(calm()))
+    assert "what it was worth" in str(finds(calm(commands=1_500)))
 
 
 def test_end_that_skips_the_second_slice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
