@@ -24,7 +24,7 @@ def open_period(state: State, pool: Pool) -> list[Message]:
     """Close a period on what all shards reported, and open the next one on all of them."""
     reports = [pool.reports[shard] for shard in sorted(pool.reports)]
     pool.reports = {}
-    totals = added_up(reports)
+    totals = added_up(pool, reports)
     by_profit = any(amount for report in reports for _group, amount in report.unmatured)
     settled = settle(pool.indices, totals, books_of(pool), pool.terms.reserve_factor, waits_on=by_profit)
     owed = owed_of(totals.debt, pool.indices.borrow)
@@ -44,14 +44,16 @@ def open_period(state: State, pool: Pool) -> list[Message]:
     return [*opened, pool.latest, *steps, *losses]
 
 
-def added_up(reports: list[PoolDelta]) -> Totals:
+def added_up(pool: Pool, reports: list[PoolDelta]) -> Totals:
     """What all shards have together; exact."""
+    loss = sum(report.loss for report in reports)
+    pool.recovered = max(pool.recovered, -loss)
     return Totals(
         supply=sum(join(report.supply) for report in reports),
         debt=sum(join(report.debt) for report in reports),
         cash=sum(join(report.cash) for report in reports),
         clearing=sum(join(report.clearing) for report in reports),
-        loss=max(0, sum(report.loss for report in reports)),  # Recovered after profits bore it, it is a gain.
+        loss=loss + pool.recovered,
     )
 
 

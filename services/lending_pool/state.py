@@ -36,7 +36,7 @@ class Pool:
     `kept_back` is what the cap on the supply index has held back so far. Losses are borne in all `by_reserve` and `by_suppliers`, less
     what was recovered. `lines` is what each shard had at most after the last opening, unused or held; `demand` what each uses per
     period; `rooms` is what all might borrow by will; `leaving` says that lenders used the lines; `profit_debt` is what has left against
-    floating profit.
+    floating profit; `recovered` is what came in of losses that profits had borne: the pool has gained it, and no later loss is less by it.
     """
 
     asset: AssetId
@@ -49,6 +49,7 @@ class Pool:
     by_reserve: Amount = 0
     by_suppliers: Amount = 0
     loss: Amount = 0
+    recovered: Amount = 0
     profit_debt: Amount = 0
     late_ms: Milliseconds = 0
     stress: int = int(Stress.CALM)

@@ -327,7 +327,11 @@ class Checker:
                 if state.markets[market].settlement_asset == asset
             )
             cash = sum(pool_cash(state, asset) for state in states) * PARTS_ONE + carried
-            loss = max(0, sum(state.pools[asset].loss for state in states)) - pool.by_reserve - pool.by_suppliers
+            loss = (
+                max(0, sum(state.pools[asset].loss for state in states) + pool.recovered)
+                - pool.by_reserve
+                - pool.by_suppliers
+            )
             left = cash * INDEX_ONE + debts + (loss - pool.reserve) * PARTS_ONE * INDEX_ONE - claims
             assert left > -PARTS_ONE * INDEX_ONE or len({*(one.period for one in periods)}) > 1, (asset, left)
             self.verdict.events["period_opened"] += pool.indices.period

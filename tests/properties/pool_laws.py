@@ -159,7 +159,7 @@ class Judge:
         now = Reserve(pool.reserve, pool.by_reserve, pool.by_suppliers)
         told = ((one.supply, one.debt, one.cash) for one in reports)
         supply, debt, cash = (sum(join(pair) for pair in pairs) for pairs in zip(*told, strict=True))
-        loss = max(0, sum(one.loss for one in reports)) * PARTS_ONE
+        loss = (sum(one.loss for one in reports) + pool.recovered) * PARTS_ONE
         reports.clear()
         period = self.last[asset]
         owned = cash + debt * period.borrow // INDEX_ONE + loss
@@ -234,7 +234,7 @@ class Judge:
         self.borne[asset] = [one for one in self.borne[asset] if one[0] > oldest]
         not_everywhere = sum(max(0, amount) for _period, amount in self.borne[asset])
         loss = (
-            max(0, sum(state.pools[asset].loss for state in states))
+            max(0, sum(state.pools[asset].loss for state in states) + pool.recovered)
             - pool.by_reserve
             - pool.by_suppliers
             + not_everywhere

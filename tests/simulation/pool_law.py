@@ -49,6 +49,7 @@ class Pools:
     occurrences: Occurrences
     reserve: dict[int, int] = field(default_factory=dict)
     written: dict[int, int] = field(default_factory=dict)
+    recovered: dict[int, int] = field(default_factory=dict)
     borne: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     """By asset what suppliers bear from a period on, until every shard has opened it: (period, amount)."""
     borne_in_all: dict[int, int] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Pools:
             if more > 0:
                 self.borne.setdefault(asset, []).append((pool.indices.period, more))
             self.reserve[asset], self.written[asset] = pool.reserve, written
+            self.recovered[asset] = pool.recovered
 
     def see_shard(self, name: str, state: Any) -> None:
         """Look at one shard, and hold the laws of what it has a part in."""
@@ -86,7 +88,7 @@ class Pools:
         law(cash + clearing >= lines * PARTS_ONE, f"the lines of asset {asset} are backed by cash: {lines}")
         last = min(part.indices.period for part in parts)
         self.borne[asset] = [one for one in self.borne.get(asset, []) if one[0] > last]
-        loss = max(0, sum(part.loss for part in parts)) - self.written.get(asset, 0)
+        loss = max(0, sum(part.loss for part in parts) + self.recovered.get(asset, 0)) - self.written.get(asset, 0)
         loss += sum(amount for _period, amount in self.borne[asset])
         owns = cash * INDEX_ONE + sum(part.owed for part in parts) + loss * UNIT
         claims = sum(part.claims for part in parts) + self.reserve.get(asset, 0) * UNIT
