@@ -132,3 +132,16 @@ def test_a_liquidation_that_gives_the_fund_what_is_left_over_keeps_the_series_ri
     fill(risk, sent, 6_200)
     assert account(risk).liquidation is None
     assert pool_of(risk)[2] == 4_000 * USD
+
+
+def test_whom_nobody_touches_is_looked_after_within_the_hour(risk: Driven) -> None:
+    for _ in range(4):
+        see(risk, 8_000)
+    pulse(risk, 8_100)
+    lent, booked = claim(risk)[0], account(risk).claims[1].supply
+    assert lent == booked + 100 * USD
+    assert account(risk).box is not None
+    told = risk.wait(3_600_000) + [event for _ in range(3) for event in see(risk, 8_100)]
+    assert account(risk).claims[1].supply == lent
+    assert [one.lent for one in only(m.BalanceChanged, told) if one.subaccount == ALICE.subaccount] == [lent]
+    assert (claim(risk)[0], account(risk).exposures[1].series) == (lent, 2 * SUPPLY)
