@@ -183,7 +183,8 @@ def process_settlement_mark(state: State, marked: m.SettlementMarked, record: Re
     if market.id in state.pulses:
         events = pulse.settle_to(state, market, marked.mark_price)
         known = state.pulses[market.id]
-        known.slow_low, known.slow_high = marked.slow_low, marked.slow_high
+        known.slow_low = marked.slow_low - marked.slow_low % market.tick  # Off the tick nothing has an exact value.
+        known.slow_high = marked.slow_high + -marked.slow_high % market.tick
     elif market.id not in state.marks:
         pulse.begin(state, market, marked.mark_price)
     state.marks.setdefault(market.id, Mark(marked.mark_price))

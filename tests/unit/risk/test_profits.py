@@ -101,6 +101,16 @@ def test_profit_stays(risk: Driven, case: str) -> None:
     assert abs(most(risk) - before) < 30
 
 
+def test_a_slow_price_off_the_tick_is_taken_to_the_worse_one(risk: Driven) -> None:
+    slowly(risk, 8_500)
+    mark, tick = 8_500 * DOLLAR, MARKETS[1].tick
+    assert tick > 1
+    risk.tell(m.SettlementMarked(1, mark, 99, mark - tick - 1, mark + tick + 1))
+    pulse = risk.state.pulses[1]
+    assert (pulse.slow_low, pulse.slow_high) == (mark - 2 * tick, mark + 2 * tick)
+    assert most(risk) > 0
+
+
 def test_what_leaves_against_profits_of_a_market_stays_below_its_cap(risk: Driven) -> None:
     slowly(risk, 12_000)
     own = most(risk)
